@@ -1,0 +1,1 @@
+"""Run: build images in a container engine and extract their artifacts."""

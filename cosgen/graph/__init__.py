@@ -1,0 +1,1 @@
+"""Think: what to build, in which order, under which name. Pure."""

@@ -1,0 +1,1 @@
+"""Read: YAML, Go templates and values become one `Tree`."""

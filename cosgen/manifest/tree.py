@@ -1,0 +1,58 @@
+"""The package tree of one variant, read, rendered and decoded into one frozen value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cosgen.errors import Origin, Problem
+from cosgen.manifest.build_spec import BuildSpec
+from cosgen.manifest.definition import Definition
+from cosgen.manifest.platform import Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextFile:
+    """One file of a package directory: part of the build context and of the hashes."""
+
+    name: str  # relative to the package directory, "/" separators
+    digest: str  # sha256 of the content, 64 hex; of the target's content for a symlink
+    mode: int  # permission bits
+    size: int  # bytes
+    link: str = ""  # target, when the file is a symlink
+    source: str = ""  # path relative to the project root where the bytes are (overlays differ)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One package of a tree, rendered for one variant."""
+
+    definition: Definition  # the runtime view, as written
+    spec: BuildSpec  # rendered with values; `requires` is the effective build list (see luet-specs 2.7)
+    rendered: str  # text of build.yaml after rendering, shared templates first; "" without build.yaml
+    values: str  # canonical JSON of the values the templates really read, for the input digest
+    directory: str  # package directory relative to the project root, "/" separators
+    tree: str  # the tree root it came from, relative to the project root
+    files: tuple[ContextFile, ...]  # sorted by name as bytes
+    finalize: str | None  # text of finalize.yaml
+    origin: Origin  # of the definition (or of the entry in its collection)
+    readme: str | None = None  # text of the package's README.md
+    problems: tuple[Problem, ...] = ()  # why it cannot be used; `spec` is then as far as it was read
+
+    @property
+    def fingerprint(self) -> str:
+        """Luet's key, `name-category-version`."""
+        return self.definition.fingerprint
+
+    @property
+    def human(self) -> str:
+        """`category/name`."""
+        return self.definition.human
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """All packages of one variant, sorted by fingerprint; those with errors included."""
+
+    variant: Variant
+    packages: tuple[Package, ...]
+    problems: tuple[Problem, ...]  # every problem of the tree, packages' ones included, sorted by origin
+    by_fingerprint: Mapping[str, Package]

@@ -1,0 +1,1 @@
+"""Emit: a plan becomes a typed pipeline, and the pipeline becomes YAML."""

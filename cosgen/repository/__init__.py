@@ -1,0 +1,1 @@
+"""Keep: artifacts become an index, snapshots, a commit log, channels and signatures."""

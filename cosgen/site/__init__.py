@@ -1,0 +1,1 @@
+"""Show: a published repository becomes a documentation site."""

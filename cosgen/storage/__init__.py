@@ -1,0 +1,1 @@
+"""Put: one protocol for object stores, with create-only and conditional writes."""

@@ -1,0 +1,1 @@
+"""Deliver: operating system images in a registry."""
