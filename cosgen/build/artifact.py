@@ -48,9 +48,7 @@ class ArtifactRecord:
     provenance: FileRef
     files: tuple[str, ...]  # members that are not directories, archive order, no leading "/"
     installed_size: int  # bytes, sum of the members' sizes
-    build: Mapping[str, object] = field(
-        default_factory=dict
-    )  # seconds, cache hits, revision, …; never hashed
+    build: Mapping[str, object] = field(default_factory=dict)  # seconds, cache hits, revision; never hashed
 
     def to_json(self) -> str:
         """Return the record as canonical JSON (sorted keys, one trailing newline)."""

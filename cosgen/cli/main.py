@@ -1,6 +1,7 @@
 """The `cosgen` command: a lazy table of subcommands, and the one place that turns errors into exit codes."""
 
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -10,25 +11,26 @@ import click
 from cosgen import __version__
 from cosgen.errors import CosgenError
 
-# Command -> module that defines a click command named `command`. Imported only when it is run.
+# Command -> what it does. Each lives in the module of its name and defines `command`; a module is imported
+# only when its command runs, so that `--help` and completion stay fast.
 COMMANDS: dict[str, str] = {
-    "init": "cosgen.cli.init",
-    "check": "cosgen.cli.check",
-    "tree": "cosgen.cli.tree",
-    "plan": "cosgen.cli.plan",
-    "ci": "cosgen.cli.ci",
-    "build": "cosgen.cli.build",
-    "worker": "cosgen.cli.worker",
-    "publish": "cosgen.cli.publish",
-    "repo": "cosgen.cli.repo",
-    "channel": "cosgen.cli.channel",
-    "image": "cosgen.cli.image",
-    "key": "cosgen.cli.key",
-    "site": "cosgen.cli.site",
-    "release": "cosgen.cli.release",
-    "serve": "cosgen.cli.serve",
-    "lock": "cosgen.cli.lock",
-    "import": "cosgen.cli.import_",
+    "init": "Start a derivative that builds as it stands.",
+    "check": "Tell everything that is wrong with the project, at once.",
+    "tree": "List, show, and draw the packages of the trees.",
+    "plan": "Show what would be built, why, and how long it takes.",
+    "ci": "Write the pipelines for GitHub Actions and GitLab CI.",
+    "build": "Build package images and extract their artifacts.",
+    "worker": "Take part in a planned build as one of its workers.",
+    "publish": "Add artifacts to the repository and move a channel to them.",
+    "repo": "Look at, compare, verify, collect and copy a repository.",
+    "channel": "List, promote, roll back, yank and pin channels.",
+    "image": "Push, tag and verify operating system images.",
+    "key": "Make and rotate signing keys, refresh signatures.",
+    "site": "Build and preview the release documentation.",
+    "release": "Make the forge's release for a tag.",
+    "serve": "Serve a folder on loopback, to look at it.",
+    "lock": "Pin seed images and foundations by digest.",
+    "import": "Carry an old CI configuration over to cosgen.yaml.",
 }
 
 
@@ -43,9 +45,10 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command, or None when there is none of that name."""
         del ctx
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        module = f"cosgen.cli.{name}"
         command = importlib.import_module(module).command
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}.command is not a click command")

@@ -32,9 +32,7 @@ class ImageNode:
     fingerprint: Fingerprint  # the package whose builder and package image this is
     parent: ImageKey | None
     seed: str  # image reference it starts from; "" when `parent` or a join is the base
-    join: tuple[
-        Fingerprint, ...
-    ]  # packages whose artifacts, in this order, make the base (RFI); () otherwise
+    join: tuple[Fingerprint, ...]  # whose artifacts, in this order, make the base (RFI); or ()
     copies: tuple[Fingerprint, ...]  # packages whose own images `copy:` reads
     luet_package_tag: str  # tags under which luet would store them; "" when it has none
     luet_builder_tag: str
