@@ -42,6 +42,16 @@ class Problem:
         return f"{self.severity}[{self.id}]: {self.what}{where}\n  fix: {self.fix}"
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a problem id means; the reference of ids in the docs is made from these."""
+
+    id: str
+    title: str  # one line, what is wrong
+    why: str  # what it leads to
+    fix: str  # what to do
+
+
 class CosgenError(Exception):
     """Base of all cosgen errors. Each kind owns one exit code."""
 
