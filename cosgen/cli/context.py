@@ -68,13 +68,14 @@ def _kernel_name(text: str) -> str:
 
 
 def _unknown(kind: str, asked: Iterable[str], known: set[str]) -> Iterable[Problem]:
+    key = {"flavor": "flavors", "arch": "arches"}[kind]
     normalized = {_kernel_name(name) if kind == "arch" else name for name in known}
     for name in asked:
         if (_kernel_name(name) if kind == "arch" else name) not in normalized:
             have = ", ".join(sorted(known)) or "none"
             yield Problem(
                 what=f"the project has no {kind} {name!r}",
-                fix=f"choose one of: {have}; or add it to `{kind}{'es' if kind == 'arch' else 's'}` in cosgen.yaml",
+                fix=f"choose one of: {have}; or add it to `{key}` in cosgen.yaml",
                 id="CG701",
             )
 
