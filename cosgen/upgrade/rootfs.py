@@ -1,0 +1,233 @@
+"""The root filesystem of an image: the union of package archives, as one deterministic layer."""
+
+import gzip
+import hashlib
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Self, cast
+
+import zstandard
+
+from cosgen.errors import BuildError, Problem
+
+_COPY_BUFFER = 1 << 20  # bytes; the one setting that matters for tarfile's speed
+_MAGIC_GZIP = b"\x1f\x8b"
+_MAGIC_ZSTD = b"\x28\xb5\x2f\xfd"
+_GZIP_LEVEL = 6  # fixed: another level gives other bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One image layer in a file: its compressed bytes, and the digest of what they unpack to."""
+
+    path: Path
+    digest: str  # "sha256:" + 64 hex of the compressed bytes
+    diff_id: str  # "sha256:" + 64 hex of the uncompressed tar
+    size: int  # bytes, compressed
+    title: str  # what it holds: a package, or "root filesystem"
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """The winning entry of one path: which archive it is in, and its header."""
+
+    archive: int
+    info: tarfile.TarInfo
+
+
+def union_layer(archives: Sequence[Path], target: Path, *, title: str = "root filesystem") -> Layer:
+    """Write the union of `archives` as one gzip layer; a later archive replaces paths of an earlier one.
+
+    Args:
+        archives: Package archives (tar, plain, gzip or zstd), in the order they are laid down.
+        target: File to write.
+        title: What the layer is called in the image's annotations.
+
+    Returns:
+        The layer. Members are sorted by path, hard links last, so the same archives give the same bytes.
+
+    Raises:
+        BuildError: An archive holds a name that must not be in an image (absolute, `..`, a whiteout).
+    """
+    with ExitStack() as stack:
+        tars = [stack.enter_context(_open_plain(path)) for path in archives]
+        members = _winners(tars, archives)
+        with _LayerWriter(target) as writer:
+            for member in _in_order(members):
+                _write_member(writer.tar, tars[member.archive], member, members)
+        return writer.layer(title)
+
+
+def package_layer(archive: Path, target: Path, *, title: str) -> Layer:
+    """Write one package archive as a layer of its own; same rules as `union_layer`."""
+    return union_layer([archive], target, title=title)
+
+
+def _open_plain(path: Path) -> tarfile.TarFile:
+    """Open an archive for random access; a compressed one is unpacked to an unnamed file first."""
+    plain: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the tar
+    with path.open("rb") as source:
+        magic = source.read(4)
+        source.seek(0)
+        if magic.startswith(_MAGIC_ZSTD):
+            zstandard.ZstdDecompressor().copy_stream(source, plain)
+        elif magic.startswith(_MAGIC_GZIP):
+            with gzip.open(source) as unpacked:
+                _copy(cast("IO[bytes]", unpacked), plain)
+        else:
+            _copy(source, plain)
+    plain.seek(0)
+    return tarfile.open(fileobj=plain, mode="r:")
+
+
+def _copy(source: IO[bytes], target: IO[bytes]) -> None:
+    while chunk := source.read(_COPY_BUFFER):
+        target.write(chunk)
+
+
+def _winners(tars: Sequence[tarfile.TarFile], archives: Sequence[Path]) -> dict[str, _Member]:
+    """Lay the archives over each other; a non-directory hides what was below its path."""
+    members: dict[str, _Member] = {}
+    for index, tar in enumerate(tars):
+        for info in tar:
+            name = _clean_name(info.name, archives[index])
+            if not name:
+                continue
+            info.name = name
+            before = members.get(name)
+            if before is not None and before.info.isdir() and not info.isdir():
+                _drop_below(members, name)
+            _refuse_below_file(members, name, archives[index])
+            members[name] = _Member(index, info)
+    return members
+
+
+def _drop_below(members: dict[str, _Member], name: str) -> None:
+    prefix = f"{name}/"
+    for below in [path for path in members if path.startswith(prefix)]:
+        del members[below]
+
+
+def _refuse_below_file(members: dict[str, _Member], name: str, archive: Path) -> None:
+    for parent in PurePosixPath(name).parents:
+        above = members.get(str(parent))
+        if above is not None and not above.info.isdir():
+            raise BuildError(
+                Problem(
+                    what=f"{archive.name} puts {name!r} below {parent!s}, elsewhere not a directory",
+                    fix="let one of the packages own the path, or change the order of the packages",
+                    id="CG651",
+                )
+            )
+
+
+def _clean_name(name: str, archive: Path) -> str:
+    path = PurePosixPath(name)
+    bad = path.is_absolute() or ".." in path.parts or path.name.startswith(".wh.")
+    if bad:
+        raise BuildError(
+            Problem(
+                what=f"{archive.name} holds the name {name!r}, which must not be in an image",
+                fix="build the package again with cosgen, which never writes such names",
+                id="CG652",
+            )
+        )
+    return "" if str(path) == "." else str(path)
+
+
+def _in_order(members: dict[str, _Member]) -> Iterator[_Member]:
+    """Yield plain members sorted by path, then hard links sorted by path: a link follows its target."""
+    paths = sorted(members, key=lambda name: name.encode("utf-8", "surrogateescape"))
+    yield from (members[path] for path in paths if not members[path].info.islnk())
+    yield from (members[path] for path in paths if members[path].info.islnk())
+
+
+def _write_member(
+    out: tarfile.TarFile, source: tarfile.TarFile, member: _Member, members: dict[str, _Member]
+) -> None:
+    info = member.info
+    info.uname = info.gname = ""
+    if info.islnk():
+        target = members.get(str(PurePosixPath(info.linkname)))
+        if target is None or target.archive != member.archive or target.info.islnk():
+            info = _as_copy(source, info)
+        else:
+            info.linkname = target.info.name
+            out.addfile(info)
+            return
+    out.addfile(info, source.extractfile(info) if info.isreg() else None)
+
+
+def _as_copy(source: tarfile.TarFile, link: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Turn a hard link whose target another package replaced into a file with the old content."""
+    original = source.getmember(link.linkname)
+    copy = original.replace(name=link.name, deep=True)
+    copy.offset_data = original.offset_data
+    return copy
+
+
+class _LayerWriter:
+    """Writes one layer: tar → sha256 (diff id) → gzip without a clock → sha256 (digest)."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._file = target.open("wb")
+        self._compressed = _Hashing(self._file)
+        self._gzip = gzip.GzipFile(
+            filename="",
+            mode="wb",
+            compresslevel=_GZIP_LEVEL,
+            fileobj=cast("IO[bytes]", self._compressed),
+            mtime=0,
+        )
+        self._plain = _Hashing(cast("IO[bytes]", self._gzip))
+        self.tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115  # copybufsize is real; closed below
+            fileobj=cast("IO[bytes]", self._plain),
+            mode="w|",
+            format=tarfile.PAX_FORMAT,
+            bufsize=_COPY_BUFFER,
+            copybufsize=_COPY_BUFFER,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            if exc[0] is None:
+                self.tar.close()
+                self._gzip.close()
+        finally:
+            self._file.close()
+
+    def layer(self, title: str) -> Layer:
+        """Describe what was written; call after the `with` block."""
+        return Layer(
+            path=self._target,
+            digest=f"sha256:{self._compressed.sha256.hexdigest()}",
+            diff_id=f"sha256:{self._plain.sha256.hexdigest()}",
+            size=self._compressed.size,
+            title=title,
+        )
+
+
+class _Hashing:
+    """A write-only file that hashes and counts what passes through."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Pass `data` on."""
+        self.sha256.update(data)
+        self.size += len(data)
+        return self._target.write(data)
+
+    def flush(self) -> None:
+        """Do nothing: the target is closed by its owner."""
