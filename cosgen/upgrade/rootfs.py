@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -39,13 +39,20 @@ class _Member:
     info: tarfile.TarInfo
 
 
-def union_layer(archives: Sequence[Path], target: Path, *, title: str = "root filesystem") -> Layer:
+def union_layer(
+    archives: Sequence[Path],
+    target: Path,
+    *,
+    title: str = "root filesystem",
+    exclude: Callable[[str], bool] = lambda name: False,  # noqa: ARG005  # keeps everything
+) -> Layer:
     """Write the union of `archives` as one gzip layer; a later archive replaces paths of an earlier one.
 
     Args:
         archives: Package archives (tar, plain, gzip or zstd), in the order they are laid down.
         target: File to write.
         title: What the layer is called in the image's annotations.
+        exclude: Tells of a member's name (relative, no trailing slash) whether to leave it out.
 
     Returns:
         The layer. Members are sorted by path, hard links last, so the same archives give the same bytes.
@@ -55,7 +62,7 @@ def union_layer(archives: Sequence[Path], target: Path, *, title: str = "root fi
     """
     with ExitStack() as stack:
         tars = [stack.enter_context(_open_plain(path)) for path in archives]
-        members = _winners(tars, archives)
+        members = _winners(tars, archives, exclude)
         with _LayerWriter(target) as writer:
             for member in _in_order(members):
                 _write_member(writer.tar, tars[member.archive], member, members)
@@ -89,13 +96,15 @@ def _copy(source: IO[bytes], target: IO[bytes]) -> None:
         target.write(chunk)
 
 
-def _winners(tars: Sequence[tarfile.TarFile], archives: Sequence[Path]) -> dict[str, _Member]:
+def _winners(
+    tars: Sequence[tarfile.TarFile], archives: Sequence[Path], exclude: Callable[[str], bool]
+) -> dict[str, _Member]:
     """Lay the archives over each other; a non-directory hides what was below its path."""
     members: dict[str, _Member] = {}
     for index, tar in enumerate(tars):
         for info in tar:
             name = _clean_name(info.name, archives[index])
-            if not name:
+            if not name or exclude(name):
                 continue
             info.name = name
             before = members.get(name)
