@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from cosgen.manifest.definition import Definition
+from cosgen.manifest import definition
+from cosgen.manifest.definition import Definition, decode_definition, decode_references
+from cosgen.manifest.nodes import Decoder, Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +59,63 @@ class BuildSpec:
     def is_virtual(self) -> bool:
         """Empty, and neither image nor requires: no image is built at all."""
         return self.is_empty and not self.image and not self.requires
+
+
+_TEXT_FIELDS = frozenset(("image", "seed", "package_dir"))
+_LIST_FIELDS = frozenset(("prelude", "steps", "env", "retrieve", "includes", "excludes"))
+_REFERENCE_FIELDS = frozenset(("requires", "conflicts", "provides"))
+_FLAG_FIELDS = frozenset(("unpack", "requires_final_images"))
+
+# Every field of a build spec as it is spelled in `build.yaml`.
+FIELDS = _TEXT_FIELDS | _LIST_FIELDS | _REFERENCE_FIELDS | _FLAG_FIELDS | {"copy", "subpackages"}
+# Accepted by luet and without effect.
+IGNORED_FIELDS = frozenset(("build_options", "package", "join", "step"))
+
+
+def decode_build_spec(decoder: Decoder, node: Node) -> BuildSpec:
+    """Read a rendered `build.yaml`.
+
+    Fields of build specs accept numbers and booleans for texts (`1.0` reads as "1"). Fields that
+    definitions have as well are also read as such, and there luet is strict.
+    """
+    fields = decoder.fields(node, "build.yaml")
+    values: dict[str, object] = {}
+    for key in fields.keys() & _TEXT_FIELDS:
+        values[key] = decoder.text(fields[key], key, coerce=True)
+    for key in fields.keys() & _LIST_FIELDS:
+        values[key] = decoder.texts(fields[key], key, coerce=True)
+    for key in fields.keys() & _REFERENCE_FIELDS:
+        values[key] = decode_references(decoder, fields[key], key)
+    for key in fields.keys() & _FLAG_FIELDS:
+        values[key] = decoder.flag(fields[key], key)
+    if "copy" in fields:
+        values["copy"] = tuple(_decode_copy(decoder, item) for item in decoder.entries(fields["copy"], "copy"))
+    if "subpackages" in fields:
+        values["subpackages"] = tuple(
+            _decode_subpackage(decoder, item) for item in decoder.entries(fields["subpackages"], "subpackages")
+        )
+    if fields.keys() & (definition.FIELDS - _REFERENCE_FIELDS):
+        decode_definition(decoder, node, name="build.yaml")
+    return BuildSpec(**values)  # type: ignore[arg-type]  # each key was decoded to its field's type
+
+
+def _decode_copy(decoder: Decoder, node: Node) -> CopyField:
+    fields = decoder.fields(node, "copy")
+    texts = {
+        key: decoder.text(fields[key], f"copy.{key}", coerce=True)
+        for key in fields.keys() & {"image", "source", "destination"}
+    }
+    package = fields.get("package")
+    reference = decode_definition(decoder, package, name="copy.package", coerce=True) if package else None
+    return CopyField(package=reference, **texts)
+
+
+def _decode_subpackage(decoder: Decoder, node: Node) -> Subpackage:
+    fields = decoder.fields(node, "subpackages")
+    patterns = {
+        key: decoder.texts(fields[key], f"subpackages.{key}", coerce=True)
+        for key in fields.keys() & {"includes", "excludes"}
+    }
+    return Subpackage(
+        definition=decode_definition(decoder, node, name="subpackages", coerce=True), **patterns
+    )

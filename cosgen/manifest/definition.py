@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from cosgen.manifest.nodes import Decoder, Node
+
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
@@ -24,8 +26,8 @@ class Definition:
     conflicts: tuple["Definition", ...] = ()
     provides: tuple["Definition", ...] = ()
     hidden: bool = False
-    labels: Mapping[str, str] = field(default=_EMPTY)
-    annotations: Mapping[str, str] = field(default=_EMPTY)
+    labels: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    annotations: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     description: str = ""
     license: str = ""
     uri: tuple[str, ...] = ()
@@ -46,3 +48,51 @@ class Definition:
     def fingerprint(self) -> str:
         """`name-category-version`: luet's key and file stem. Ambiguous in theory, checked unique per tree."""
         return f"{self.name}-{self.category}-{self.version}"
+
+
+_TEXT_FIELDS = frozenset(
+    ("name", "category", "version", "state", "description", "license", "path", "treedir")
+    + ("buildtimestamp", "dockerfile")
+)
+_LIST_FIELDS = frozenset(("uri", "use_flags"))
+_MAP_FIELDS = frozenset(("labels", "annotations"))
+_REFERENCE_FIELDS = frozenset(("requires", "conflicts", "provides"))
+
+# Every field of a definition as it is spelled in a manifest; other keys are values for templates only.
+FIELDS = _TEXT_FIELDS | _LIST_FIELDS | _MAP_FIELDS | _REFERENCE_FIELDS | {"hidden", "id"}
+
+
+def decode_definition(decoder: Decoder, node: Node, *, name: str = "package", coerce: bool = False) -> Definition:
+    """Read a definition, or a reference to one, from its node.
+
+    Args:
+        decoder: Where problems go.
+        node: The map that holds it.
+        name: What to call it in problems.
+        coerce: Accept numbers and booleans for texts, as inside build specs.
+    """
+    fields = decoder.fields(node, name)
+    values: dict[str, object] = {}
+    for key in fields.keys() & _TEXT_FIELDS:
+        values[key] = decoder.text(fields[key], key, coerce=coerce)
+    for key in fields.keys() & _LIST_FIELDS:
+        values[key] = decoder.texts(fields[key], key, coerce=coerce)
+    for key in fields.keys() & _MAP_FIELDS:
+        values[key] = MappingProxyType(decoder.text_map(fields[key], key, coerce=coerce))
+    for key in fields.keys() & _REFERENCE_FIELDS:
+        values[key] = decode_references(decoder, fields[key], key, coerce=coerce)
+    if "hidden" in fields:
+        values["hidden"] = decoder.flag(fields["hidden"], "hidden")
+    if "id" in fields:
+        values["id"] = decoder.integer(fields["id"], "id")
+    return Definition(**values)  # type: ignore[arg-type]  # each key was decoded to its field's type
+
+
+def decode_references(
+    decoder: Decoder, node: Node, name: str, *, coerce: bool = False
+) -> tuple[Definition, ...]:
+    """Read a list of references to packages."""
+    return tuple(
+        decode_definition(decoder, item, name=f"{name}[{index}]", coerce=coerce)
+        for index, item in enumerate(decoder.entries(node, name))
+    )

@@ -1,0 +1,333 @@
+"""Go templates: shared templates and a `build.yaml` in, text out. The only user of the template engine.
+
+A package's text is all shared templates and its `build.yaml` glued together, rendered with `.Values`.
+Gluing and parsing anew for each package would be slow, so shared templates are parsed once and a
+`build.yaml` joins them; where that could differ from gluing, it is glued.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gotpl import ContextFunction, ExecutionBudget, RenderContext, SandboxPolicy, Template, TemplateError
+from gotpl.errors import BudgetExceededError, TemplateExecutionError, TemplateSyntaxError
+from gotpl.funcs.helm.functions import function_map
+from gotpl.funcs.sprig import text_func_map
+
+from cosgen.errors import Origin, Problem
+from cosgen.manifest.functions import ClockError, Function, UnsafeFunctionError, check_format, guarded
+from cosgen.manifest.scalars import Scalar
+from cosgen.manifest.values import ReadLog, TracedMap, Value
+
+MAX_OUTPUT = 4_000_000  # characters of one rendered build.yaml
+_BUDGET = ExecutionBudget(
+    max_output_chars=MAX_OUTPUT, max_iterations=200_000, max_template_depth=150, max_function_calls=200_000
+)
+_FAULTS = (
+    TemplateError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+_LITERAL = r"(?:\"((?:[^\"\\\n]|\\.)*)\"|`([^`]*)`)"
+_CALL = re.compile(r"\b(?:template|include|block)\s*" + _LITERAL)
+_DEFINE = re.compile(r"\{\{-?\s*(?:define|block)\s*" + _LITERAL)
+_SIMPLE = re.compile(r"\{\{\s*\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}")
+_TRIMMED_START = re.compile(r"\s*\{\{-\s")
+_TRIMMED_END = re.compile(r"-\}\}\s*\Z")
+_SHARED_NAME = "\x00shared"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFile:
+    """One shared template file."""
+
+    path: str  # relative to the project root
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateSettings:
+    """What templates may do."""
+
+    allow: frozenset[str] = frozenset()  # unsafe functions the project allows
+    epoch: int | None = None  # SOURCE_DATE_EPOCH in seconds; None: templates may not ask for the time
+    environment: tuple[tuple[str, str], ...] = ()  # what `env` sees when it is allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The text of a `build.yaml` and the values it was made from."""
+
+    text: str
+    reads: str  # canonical JSON, see ReadLog.to_json
+    problem: Problem | None = None  # why there is no text
+
+
+class Renderer:
+    """Renders the `build.yaml` files of one variant."""
+
+    def __init__(self, shared: Sequence[TemplateFile], settings: TemplateSettings) -> None:
+        self._shared = tuple(shared)
+        self._settings = settings
+        self._functions = _function_table(settings)
+        self._compiled: dict[str, Template] = {}
+        self._bases: dict[tuple[int, ...], Template] = {}
+        self._outcomes: dict[tuple[str, str], Rendered] = {}
+
+    @cached_property
+    def _glue(self) -> str:
+        return "".join(file.text for file in self._shared)
+
+    @cached_property
+    def _prefix(self) -> str | None:
+        """What shared templates put before every package; None when only gluing can tell."""
+        outside = _outside_definitions(self._glue)
+        if "{{" in outside or _TRIMMED_END.search(self._glue):
+            return None
+        return outside
+
+    @cached_property
+    def _definitions(self) -> tuple[frozenset[str], ...]:
+        """Names defined by each shared file."""
+        return tuple(frozenset(_names(_DEFINE, file.text)) for file in self._shared)
+
+    def render(self, text: str, values: Mapping[Scalar, Value], path: str) -> Rendered:
+        """Render the `build.yaml` at `path` with `.Values` = `values`."""
+        if "{{" not in text and self._prefix is not None and not self.problems:
+            return Rendered(self._prefix + text, "[]")
+        log = ReadLog()
+        if self._prefix is not None and not self.problems:
+            quick = _substitute(text, values, log)
+            if quick is not None:
+                return Rendered(self._prefix + quick, log.to_json())
+            log = ReadLog()
+        try:
+            template, prefix = self._template(text)
+            body = template.render({"Values": TracedMap(values, log)})
+        except _FAULTS as error:
+            return Rendered("", log.to_json(), self._problem(error, path))
+        return Rendered(prefix + body, log.to_json())
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the shared templates themselves; then no package can be rendered."""
+        try:
+            if "{{" in self._glue:
+                self._make(self._glue)
+        except _FAULTS as error:
+            origin = self._shared_origin(getattr(error, "line", 1) or 1, getattr(error, "column", 1) or 1)
+            return (_describe(error, origin),)
+        return ()
+
+    def _template(self, text: str) -> tuple[Template, str]:
+        """Return the compiled template and what goes before its output."""
+        prefix = self._prefix
+        if self.problems or prefix is None or _TRIMMED_START.match(text) or _DEFINE.search(text):
+            return self._cached(self._glue + text, lambda: self._make(self._glue + text)), ""
+        return self._cached(text, lambda: self._base(text).with_source(text, name="")), prefix
+
+    def _cached(self, key: str, make: Callable[[], Template]) -> Template:
+        template = self._compiled.get(key)
+        if template is None:
+            template = self._compiled[key] = make()
+        return template
+
+    def _base(self, text: str) -> Template:
+        """Return the shared files that `text` can reach, compiled."""
+        wanted: set[int] = set()
+        pending = [text]
+        while pending:
+            source = pending.pop()
+            names = set(_names(_CALL, source))
+            dynamic = source.count("include") > len(_CALL.findall(source))
+            for index, defined in enumerate(self._definitions):
+                if index not in wanted and (dynamic or defined & names):
+                    wanted.add(index)
+                    pending.append(self._shared[index].text)
+        key = tuple(sorted(wanted))
+        if key not in self._bases:
+            self._bases[key] = self._make("".join(self._shared[i].text for i in key), name=_SHARED_NAME)
+        return self._bases[key]
+
+    def _make(self, text: str, name: str = "") -> Template:
+        return Template(
+            text,
+            name=name,
+            functions=self._functions,
+            missing_key="zero",
+            sandbox=self._sandbox,
+            budget=_BUDGET,
+        )
+
+    @cached_property
+    def _sandbox(self) -> SandboxPolicy:
+        return SandboxPolicy(
+            allow_functions=self._functions,
+            allow_context_capabilities=("render-associated",),
+            default_budget=_BUDGET,
+            max_template_chars=16_000_000,
+        )
+
+    def _problem(self, error: BaseException, path: str) -> Problem:
+        line = getattr(error, "line", None) or 1
+        column = getattr(error, "column", None) or 1
+        if getattr(error, "source_name", "") == _SHARED_NAME:
+            return _describe(error, self._shared_origin(line, column))
+        glued = self._prefix is None or bool(self.problems)
+        shared_lines = self._glue.count("\n") if glued else 0
+        if line <= shared_lines:
+            return _describe(error, self._shared_origin(line, column))
+        return _describe(error, Origin(path, max(line - shared_lines, 1), column))
+
+    def _shared_origin(self, line: int, column: int) -> Origin:
+        for file in self._shared:
+            lines = file.text.count("\n")
+            if line <= lines or file is self._shared[-1]:
+                return Origin(file.path, max(line, 1), column)
+            line -= lines
+        return Origin("templates")
+
+
+def _names(pattern: re.Pattern[str], text: str) -> list[str]:
+    return [quoted or raw for quoted, raw in pattern.findall(text)]
+
+
+def _outside_definitions(text: str) -> str:
+    """Return shared templates' own text: what stands outside `define` and would precede every package."""
+    if "{{" not in text:
+        return text
+    return _strip_definitions(text)
+
+
+_ACTION = re.compile(r"\{\{(?P<left>-\s)?\s*(?P<word>/\*|[A-Za-z]*)")
+
+
+def _strip_definitions(text: str) -> str:
+    pieces: list[str] = []
+    depth = 0
+    cursor = 0
+    trim = False
+    while True:
+        match = _ACTION.search(text, cursor)
+        piece = text[cursor : match.start() if match else len(text)]
+        if depth == 0:
+            if trim:
+                piece = piece.lstrip(" \t\r\n")
+            if match and match["left"]:
+                piece = piece.rstrip(" \t\r\n")
+            pieces.append(piece)
+        if match is None:
+            return "".join(pieces)
+        end, trim = _action_end(text, match)
+        word = match["word"]
+        if word in {"define", "if", "with", "range", "block"}:
+            if depth == 0 and word != "define":
+                return "{{"
+            depth += 1
+        elif word == "end":
+            depth -= 1
+        elif depth == 0 and word != "/*":
+            return "{{"
+        cursor = end
+
+
+_ACTION_END = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|`[^`]*`|'(?:[^'\\\n]|\\.)*'|(?P<end>-?\}\})")
+
+
+def _action_end(text: str, start: re.Match[str]) -> tuple[int, bool]:
+    if start["word"] == "/*":
+        close = text.find("*/", start.end())
+        end = text.find("}}", close) if close >= 0 else -1
+        return (end + 2 if end >= 0 else len(text)), text[max(end - 1, 0) : end] == "-"
+    cursor = start.end()
+    while match := _ACTION_END.search(text, cursor):
+        if match["end"]:
+            return match.end(), match["end"].startswith("-")
+        cursor = match.end()
+    return len(text), False
+
+
+def _substitute(text: str, values: Mapping[Scalar, Value], log: ReadLog) -> str | None:
+    """Render a template that only prints text values; None when it does more than that."""
+    if text.count("{{") != len(_SIMPLE.findall(text)):
+        return None
+    pieces: list[str] = []
+    cursor = 0
+    for match in _SIMPLE.finditer(text):
+        path = tuple(match[1][1:].split("."))
+        value: Value = values
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(value, str):
+            return None
+        log.paths[path] = value
+        pieces += (text[cursor : match.start()], value)
+        cursor = match.end()
+    return "".join(pieces) + text[cursor:]
+
+
+def _function_table(settings: TemplateSettings) -> dict[str, Function]:
+    sprig = text_func_map(environ=dict(settings.environment))
+    extra = function_map(include=_include, tpl=_include, required=_include, fail=_include)  # type: ignore[arg-type]  # only the conversions are taken
+    functions: dict[str, Function] = {
+        **sprig,
+        **{name: extra[name] for name in ("toToml", "toYaml", "fromYaml", "fromYamlArray", "fromJson", "fromJsonArray")},
+    }
+    table = guarded(functions, allow=settings.allow, epoch=settings.epoch)
+    table["include"] = ContextFunction(sync=_include, capabilities=frozenset({"render-associated"}))  # type: ignore[assignment]  # the engine calls it with a context
+    return table
+
+
+def _include(context: RenderContext, name: str, data: object) -> object:
+    return context.render_template(name, data)
+
+
+def _describe(error: BaseException, origin: Origin) -> Problem:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UnsafeFunctionError):
+            return Problem(
+                what=f"template calls {cause}",
+                fix=f"take the value from a values file, or list {cause.name} in cosgen.yaml, templates.allow_functions",
+                id="CG012",
+                origin=origin,
+            )
+        if isinstance(cause, ClockError):
+            return Problem(
+                what=f"{cause}, which differs in every run",
+                fix="set SOURCE_DATE_EPOCH, or take the date from a values file",
+                id="CG013",
+                origin=origin,
+            )
+        cause = cause.__cause__ or cause.__context__
+    text = _message(error)
+    if isinstance(error, BudgetExceededError | RecursionError | MemoryError):
+        return Problem(
+            what=f"template does too much: {text}",
+            fix="look for a loop, or a template that includes itself",
+            id="CG014",
+            origin=origin,
+        )
+    if isinstance(error, TemplateSyntaxError):
+        return Problem(what=f"template: {text}", fix="mend the template", id="CG010", origin=origin)
+    return Problem(what=f"template: {text}", fix="mend the expression, or guard it with `if`", id="CG011", origin=origin)
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, TemplateExecutionError):
+        return error.message
+    text = str(error)
+    if isinstance(error, TemplateSyntaxError):
+        return text.split(": ", 1)[-1]
+    return text or type(error).__name__
+
+
+__all__ = ["Rendered", "Renderer", "TemplateFile", "TemplateSettings", "check_format"]

@@ -1,0 +1,260 @@
+"""Values of templates: how files become `.Values`, which layer a key came from, and which keys were read.
+
+Go tells two kinds of maps apart, and templates notice: maps out of collections have text keys, nested maps
+out of definitions and values files have keys of any type (`AnyKeyMap`), which many functions refuse.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+from cosgen.manifest.nodes import Decoder, Node, key_text, merged_items
+from cosgen.manifest.scalars import Scalar
+
+Value = object  # None, bool, int, float, str, list[Value] or dict[Scalar, Value]
+Path = tuple[Scalar, ...]
+
+
+class AnyKeyMap(dict[Scalar, Value]):
+    """A nested map of a definition or a values file: Go's map[interface {}]interface {}."""
+
+    __slots__ = ()
+
+    def __go_map_type__(self) -> tuple[str, str]:
+        """Name the Go types of keys and values, for `printf "%T"`."""
+        return ("interface {}", "interface {}")
+
+
+def decode_values(node: Node | None, decoder: Decoder) -> dict[Scalar, Value]:
+    """Return a definition or a values file as template values.
+
+    Keys of the outermost map are text as written (`y` stays `y`), those below have their YAML type.
+    """
+    if node is None or (isinstance(node, ScalarNode) and decoder.scalar(node) is None):
+        return {}
+    if not isinstance(node, MappingNode):
+        decoder.report(node, f"the file holds {decoder.describe(node)}, it must hold a map", "write `key: value` lines")
+        return {}
+    result: dict[Scalar, Value] = {}
+    for key, value in merged_items(node, _reporter(decoder)).values():
+        result[str(key.value)] = _any_key_value(value, decoder)
+    return result
+
+
+def _reporter(decoder: Decoder):  # type: ignore[no-untyped-def]  # a closure of one line
+    return lambda node, what: decoder.report(node, what, "use a word as key")
+
+
+def _any_key_value(node: Node, decoder: Decoder) -> Value:
+    if isinstance(node, ScalarNode):
+        return decoder.scalar(node)
+    if isinstance(node, SequenceNode):
+        return [_any_key_value(item, decoder) for item in node.value]
+    items = merged_items(node, _reporter(decoder))
+    return AnyKeyMap({name: _any_key_value(value, decoder) for name, (_, value) in items.items()})
+
+
+def decode_json_values(node: Node, decoder: Decoder) -> Value:
+    """Return a collection's entry as template values: text keys, and every number a float."""
+    if isinstance(node, ScalarNode):
+        value = decoder.scalar(node)
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(node, SequenceNode):
+        return [decode_json_values(item, decoder) for item in node.value]
+    result: dict[Scalar, Value] = {}
+    for name, (_, value) in merged_items(node, _reporter(decoder)).items():
+        text = key_text(name)
+        if text is not None:
+            result[text] = decode_json_values(value, decoder)
+    return result
+
+
+def is_empty(value: Value) -> bool:
+    """Tell whether a value gives way to one from a lower layer: null, false, 0, "", [] or {}."""
+    return value is None or value is False or value in (0, "") or (isinstance(value, list | dict) and not value)
+
+
+def fill(upper: Mapping[Scalar, Value], lower: Mapping[Scalar, Value]) -> dict[Scalar, Value]:
+    """Merge two layers: `upper` wins, `lower` fills what is absent or empty, maps merge key by key.
+
+    So an upper layer cannot set false, 0, "" or [] over a value: luet's rule, which trees rely on.
+
+    >>> fill({"a": 0, "b": {"x": 1}}, {"a": 5, "b": {"y": 2}})
+    {'a': 5, 'b': {'x': 1, 'y': 2}}
+    """
+    result = dict(upper)
+    for key, value in lower.items():
+        if value is None:
+            continue
+        mine = result.get(key)
+        if isinstance(mine, dict) and mine and isinstance(value, dict):
+            result[key] = type(mine)(fill(mine, value))
+        elif is_empty(mine):
+            result[key] = value
+    return result
+
+
+def merge_layers(layers: Iterable[Mapping[Scalar, Value]]) -> dict[Scalar, Value]:
+    """Merge values files; the rightmost wins, with the rule of `fill`."""
+    result: dict[Scalar, Value] = {}
+    for layer in layers:
+        result = fill(layer, result)
+    return result
+
+
+def provenance(layers: Iterable[tuple[str, Mapping[Scalar, Value]]]) -> dict[Path, str]:
+    """Say for every leaf which layer it comes from.
+
+    Args:
+        layers: Name and values of each layer, the weakest first.
+
+    Returns:
+        Path of the leaf -> name of the layer, sorted by path.
+    """
+    merged: dict[Scalar, Value] = {}
+    origin: dict[Path, str] = {}
+    for name, layer in layers:
+        merged = fill(layer, merged)
+        given = dict(_leaves(layer, ()))
+        final = dict(_leaves(merged, ()))
+        origin = {
+            path: name if path in given and given[path] == value else origin.get(path, name)
+            for path, value in final.items()
+        }
+    return dict(sorted(origin.items(), key=lambda item: [str(part) for part in item[0]]))
+
+
+def _leaves(value: Mapping[Scalar, Value], path: Path) -> Iterator[tuple[Path, Value]]:
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            yield from _leaves(item, (*path, key))
+        else:
+            yield (*path, key), item
+
+
+class ReadLog:
+    """Remembers which values a rendering read. Whole maps are remembered when they are looked at whole."""
+
+    __slots__ = ("paths",)
+
+    def __init__(self) -> None:
+        self.paths: dict[Path, Value] = {}
+
+    def to_json(self) -> str:
+        """Return what was read as canonical JSON: sorted pairs of path and value."""
+        pairs = sorted(
+            (json.dumps([str(part) for part in path], ensure_ascii=False), _plain(value))
+            for path, value in self.paths.items()
+        )
+        return json.dumps([[json.loads(path), value] for path, value in pairs], ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Value) -> Value:
+    if isinstance(value, dict):
+        return {str(key): _plain(value[key]) for key in sorted(value, key=str)}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+_ABSENT: Final = object()
+
+
+class TracedMap(dict[Scalar, Value]):
+    """A private copy of a map for one rendering, which logs what is read from it.
+
+    Templates may change it (`set`); the original never changes.
+    """
+
+    __slots__ = ("any_key", "log", "path", "source")
+
+    def __init__(self, source: Mapping[Scalar, Value], log: ReadLog, path: Path = ()) -> None:
+        super().__init__(source)
+        self.source = source
+        self.log = log
+        self.path = path
+        self.any_key = isinstance(source, AnyKeyMap)
+
+    def _read(self, key: Scalar, value: Value) -> Value:
+        path = (*self.path, key)
+        if type(value) is dict or type(value) is AnyKeyMap:
+            value = TracedMap(value, self.log, path)
+            dict.__setitem__(self, key, value)
+        elif isinstance(value, list):
+            self.log.paths[path] = value
+            value = _copied(value)
+            dict.__setitem__(self, key, value)
+        elif not isinstance(value, TracedMap):
+            self.log.paths[path] = value
+        return value
+
+    def _read_all(self) -> None:
+        self.log.paths[self.path] = self.source  # type: ignore[assignment]  # a Mapping is a Value
+        for key in list(dict.keys(self)):
+            self._read(key, dict.__getitem__(self, key))
+
+    def __getitem__(self, key: Scalar) -> Value:
+        value = dict.get(self, key, _ABSENT)
+        if value is _ABSENT:
+            self.log.paths[(*self.path, key)] = None
+            raise KeyError(key)
+        return self._read(key, value)
+
+    def get(self, key: Scalar, default: Value = None) -> Value:  # type: ignore[override]  # one signature is enough
+        """Return a value and log that it was read."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __contains__(self, key: object) -> bool:
+        if dict.__contains__(self, key):
+            return True
+        self.log.paths[(*self.path, key)] = None  # type: ignore[index]  # keys are scalars
+        return False
+
+    def __iter__(self) -> Iterator[Scalar]:
+        self._read_all()
+        return dict.__iter__(self)
+
+    def __len__(self) -> int:
+        self._read_all()
+        return dict.__len__(self)
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+    def keys(self):  # type: ignore[no-untyped-def]  # dict's own view type
+        """Log the whole map and return its keys."""
+        self._read_all()
+        return dict.keys(self)
+
+    def values(self):  # type: ignore[no-untyped-def]  # as above
+        """Log the whole map and return its values."""
+        self._read_all()
+        return dict.values(self)
+
+    def items(self):  # type: ignore[no-untyped-def]  # as above
+        """Log the whole map and return its items."""
+        self._read_all()
+        return dict.items(self)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "TracedMap":
+        self._read_all()
+        return TracedMap(self.source, self.log, self.path)
+
+    def __go_map_type__(self) -> tuple[str, str]:
+        """Name the Go types of keys and values, for `printf "%T"`."""
+        return ("interface {}" if self.any_key else "string", "interface {}")
+
+
+def _copied(value: list[Value]) -> list[Value]:
+    if not any(isinstance(item, list | dict) for item in value):
+        return list(value)
+    return [_copied_item(item) for item in value]
+
+
+def _copied_item(value: Value) -> Value:
+    if isinstance(value, dict):
+        return type(value)((key, _copied_item(item)) for key, item in value.items())
+    return _copied(value) if isinstance(value, list) else value
