@@ -1,1 +1,1 @@
-"""Show: a published repository becomes a documentation site."""
+"""Show: published metadata becomes a static site of channels, packages and releases."""

@@ -1,0 +1,96 @@
+"""Release notes from differences of snapshots, as Markdown; the site shows the same values as HTML. Pure."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from cosgen.site.model import Change, Diff, Move
+from cosgen.site.text import plural, printable, short, signed_size
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&@:])")
+SHOWN = 500  # lines of one list; beyond that the notes say how many more there are
+
+
+def escape_markdown(text: str) -> str:
+    r"""Return `text` so that Markdown shows it as it is, on one line, and mentions or links nobody.
+
+    >>> escape_markdown("<b> @x")
+    '\\<b\\> \\@x'
+    """
+    return _MARKDOWN.sub(r"\\\1", printable(text))
+
+
+def summary(diff: Diff) -> str:
+    """Return the size of a difference in words.
+
+    >>> summary(Diff())
+    'no package differs'
+    """
+    if diff.is_empty:
+        return "no package differs"
+    parts = [(diff.added, "added"), (diff.changed, "changed"), (diff.removed, "removed")]
+    return ", ".join(f"{len(part)} {name}" for part, name in parts if part)
+
+
+def size_change(diff: Diff) -> int:
+    """Return how many bytes of archives come (positive) or go."""
+    every = (*diff.added, *diff.removed, *diff.changed)
+    return sum(change.size_after - change.size_before for change in every)
+
+
+def release_notes(move: Move) -> str:
+    """Return the notes of one move of a channel as Markdown, ending in one newline."""
+    lines = [f"Channel {escape_markdown(move.channel)} now offers snapshot `{short(move.snapshot)}`."]
+    if move.revision:
+        lines.append(f"Built from commit `{short(move.revision)}`.")
+    if move.note:
+        lines += ["", f"> {escape_markdown(move.note)}"]
+    if move.diff is None:
+        lines += [
+            "",
+            "There is no earlier snapshot to compare with."
+            if not move.previous
+            else "The snapshot before it is no longer kept.",
+        ]
+        return "\n".join(lines) + "\n"
+    total = size_change(move.diff)
+    lines += ["", f"{plural_summary(move.diff)}; archives {signed_size(total)}."]
+    lines += _section("Added", move.diff.added)
+    lines += _section("Changed", move.diff.changed)
+    lines += _section("Removed", move.diff.removed)
+    if move.diff.components:
+        lines += ["", "### Bill of materials", ""]
+        lines += [f"- {escape_markdown(line)}" for line in move.diff.components[:SHOWN]]
+    return "\n".join(lines) + "\n"
+
+
+def plural_summary(diff: Diff) -> str:
+    """Return how many packages differ, and how."""
+    count = len(diff.added) + len(diff.changed) + len(diff.removed)
+    return (
+        f"{plural(count, 'package differs', 'packages differ')} ({summary(diff)})"
+        if count
+        else "No package differs"
+    )
+
+
+def _section(title: str, changes: Sequence[Change]) -> Iterable[str]:
+    if not changes:
+        return
+    yield from ("", f"### {title}", "")
+    for change in changes[:SHOWN]:
+        yield f"- {escape_markdown(change.human)} {_versions(change)}{_variants(change)}"
+    if len(changes) > SHOWN:
+        yield f"- … and {len(changes) - SHOWN} more"
+
+
+def _versions(change: Change) -> str:
+    if not change.before or not change.after:
+        return escape_markdown(change.before or change.after)
+    size = signed_size(change.size_after - change.size_before)
+    if change.before == change.after:
+        return f"{escape_markdown(change.after)} (rebuilt, {size})"
+    return f"{escape_markdown(change.before)} → {escape_markdown(change.after)} ({size})"
+
+
+def _variants(change: Change) -> str:
+    return f" · {escape_markdown(', '.join(change.variants))}" if change.variants else ""

@@ -1,0 +1,147 @@
+"""Values as people read them, and paths as static hosts serve them. Pure."""
+
+import datetime as dt
+import re
+from urllib.parse import urlsplit
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_SAFE_SCHEMES = frozenset({"http", "https", "mailto", "ftp", "git"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def slug(text: str) -> str:
+    """Return `text` as one path segment that every static host serves, one to one.
+
+    Letters, digits, `.`, `_` and `-` stay; all else becomes `~` and hex per UTF-8 byte (`+` too: S3 reads
+    it as a space). A leading dot is written so, which makes `.` and `..` harmless.
+
+    >>> slug("gtk+"), slug(".."), slug("a/b")
+    ('gtk~2b', '~2e.', 'a~2fb')
+    """
+    out = "".join(c if c in _PLAIN else "".join(f"~{byte:02x}" for byte in c.encode()) for c in text)
+    if out.startswith((".", "_")):  # hidden files; folders that GitHub Pages would leave out
+        out = f"~{ord(out[0]):02x}{out[1:]}"
+    return out or "~"
+
+
+def package_path(category: str, name: str) -> str:
+    """Path of a package's page from the site's root."""
+    return f"packages/{slug(category)}/{slug(name)}.html"
+
+
+def category_path(category: str, page: int = 1) -> str:
+    """Path of a category's listing; the first page has no number."""
+    return (
+        f"packages/{slug(category)}/index.html"
+        if page == 1
+        else f"packages/{slug(category)}/index~{page}.html"
+    )
+
+
+def channel_path(name: str) -> str:
+    """Path of a channel's page."""
+    return f"c/{slug(name)}/index.html"
+
+
+def release_path(channel: str, seq: int) -> str:
+    """Path of the notes of one move."""
+    return f"releases/{slug(channel)}~{seq}.html"
+
+
+def diff_path(before: str, after: str) -> str:
+    """Path of the difference of two snapshots in the JSON API."""
+    return f"api/v1/diff/{slug(before)}..{slug(after)}.json"
+
+
+def size(count: int) -> str:
+    """Return a size in bytes with a binary unit.
+
+    >>> size(999), size(1536), size(5 * 1024**3)
+    ('999 B', '1.5 KiB', '5.0 GiB')
+    """
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1024 or unit == "TiB":
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def signed_size(count: int) -> str:
+    """Return a difference of sizes with its sign; a true minus, so that it reads well.
+
+    >>> signed_size(-1536), signed_size(0)
+    ('−1.5 KiB', '±0 B')
+    """
+    sign = "+" if count > 0 else "−" if count < 0 else "±"
+    return f"{sign}{size(abs(count))}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration with two units at most.
+
+    >>> duration(7.26), duration(75), duration(7500), duration(200000)
+    ('7.3 s', '1 min 15 s', '2 h 5 min', '2 d 7 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def iso_time(seconds: int) -> str:
+    """Return RFC 3339 in UTC.
+
+    >>> iso_time(0)
+    '1970-01-01T00:00:00Z'
+    """
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day_time(seconds: int) -> str:
+    """Return the time as people read it, to the minute.
+
+    >>> day_time(0)
+    '1970-01-01 00:00 UTC'
+    """
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def short(identifier: str) -> str:
+    """Return the first 12 characters of a digest or commit, without its `sha256:`."""
+    return identifier.removeprefix("sha256:")[:12]
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line without control and direction characters, which could disguise it."""
+    return _CONTROL.sub(" ", text).strip()
+
+
+def safe_url(text: str) -> str:
+    """Return `text` when a page may link to it, else "" (it is then shown as text).
+
+    >>> safe_url("https://example.org/a"), safe_url("javascript:alert(1)"), safe_url("//evil.example")
+    ('https://example.org/a', '', '')
+    """
+    if _CONTROL.search(text) or " " in text or "\\" in text:
+        return ""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return ""
+    if parts.scheme.lower() not in _SAFE_SCHEMES:
+        return ""
+    return text if parts.netloc or parts.scheme.lower() == "mailto" else ""
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Return the count with its noun.
+
+    >>> plural(1, "package"), plural(2, "package"), plural(0, "entry", "entries")
+    ('1 package', '2 packages', '0 entries')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}".replace(",", "\u202f")
