@@ -89,10 +89,13 @@ def decode_build_spec(decoder: Decoder, node: Node) -> BuildSpec:
     for key in fields.keys() & _FLAG_FIELDS:
         values[key] = decoder.flag(fields[key], key)
     if "copy" in fields:
-        values["copy"] = tuple(_decode_copy(decoder, item) for item in decoder.entries(fields["copy"], "copy"))
+        values["copy"] = tuple(
+            _decode_copy(decoder, item) for item in decoder.entries(fields["copy"], "copy")
+        )
     if "subpackages" in fields:
         values["subpackages"] = tuple(
-            _decode_subpackage(decoder, item) for item in decoder.entries(fields["subpackages"], "subpackages")
+            _decode_subpackage(decoder, item)
+            for item in decoder.entries(fields["subpackages"], "subpackages")
         )
     if fields.keys() & (definition.FIELDS - _REFERENCE_FIELDS):
         decode_definition(decoder, node, name="build.yaml")

@@ -27,9 +27,7 @@ def decode_collection(decoder: Decoder, node: Node | None) -> tuple[Entry, ...]:
     packages = decoder.fields(node, "collection.yaml").get("packages")
     if packages is None:
         return ()
-    return tuple(
-        _entry(decoder, item, json=True) for item in decoder.entries(packages, "packages")
-    )
+    return tuple(_entry(decoder, item, json=True) for item in decoder.entries(packages, "packages"))
 
 
 def decode_single(decoder: Decoder, node: Node | None) -> Entry:

@@ -62,7 +62,9 @@ _REFERENCE_FIELDS = frozenset(("requires", "conflicts", "provides"))
 FIELDS = _TEXT_FIELDS | _LIST_FIELDS | _MAP_FIELDS | _REFERENCE_FIELDS | {"hidden", "id"}
 
 
-def decode_definition(decoder: Decoder, node: Node, *, name: str = "package", coerce: bool = False) -> Definition:
+def decode_definition(
+    decoder: Decoder, node: Node, *, name: str = "package", coerce: bool = False
+) -> Definition:
     """Read a definition, or a reference to one, from its node.
 
     Args:

@@ -14,7 +14,16 @@ UNSAFE: Mapping[str, str] = {
     **dict.fromkeys(("env", "expandenv"), "reads the environment"),
     "getHostByName": "asks the network",
     **dict.fromkeys(
-        ("randAlpha", "randAlphaNum", "randAscii", "randBytes", "randInt", "randNumeric", "shuffle", "uuidv4"),
+        (
+            "randAlpha",
+            "randAlphaNum",
+            "randAscii",
+            "randBytes",
+            "randInt",
+            "randNumeric",
+            "shuffle",
+            "uuidv4",
+        ),
         "is random",
     ),
     **dict.fromkeys(
@@ -25,9 +34,11 @@ UNSAFE: Mapping[str, str] = {
 }
 # They read the clock, or (with a value that is no time) fall back on it.
 CLOCK: frozenset[str] = frozenset(("now", "ago"))
-_STRING_KEYED = (
-    ("get", "set", "unset", "hasKey", "pluck", "keys", "pick", "omit", "values", "dig")
-    + ("merge", "mustMerge", "mergeOverwrite", "mustMergeOverwrite")
+_STRING_KEYED = ("get", "set", "unset", "hasKey", "pluck", "keys", "pick", "omit", "values", "dig") + (
+    "merge",
+    "mustMerge",
+    "mergeOverwrite",
+    "mustMergeOverwrite",
 )
 _SIZED = {"repeat": 0, "indent": 0, "nindent": 0, "until": 0, "wrap": 0, "wrapWith": 0}
 _MOST = 1_000_000  # characters or elements one call may make
@@ -46,7 +57,9 @@ class ClockError(ValueError):
     """A template asked for the time and no SOURCE_DATE_EPOCH was given."""
 
 
-def guarded(functions: Mapping[str, Function], *, allow: Iterable[str], epoch: int | None) -> dict[str, Function]:
+def guarded(
+    functions: Mapping[str, Function], *, allow: Iterable[str], epoch: int | None
+) -> dict[str, Function]:
     """Return the functions with our guards around them.
 
     Args:

@@ -22,7 +22,7 @@ from cosgen.manifest.scalars import (
     tagged_scalar,
 )
 
-__all__ = ["Decoder", "Node", "compose", "merged_items", "nearest", "scalar_value"]
+__all__ = ["Decoder", "Node", "compose", "is_list", "is_map", "is_null", "is_scalar", "map_pairs"]
 
 MAX_BYTES = 8 * 1024 * 1024  # of one manifest file
 MAX_DEPTH = 100
@@ -244,6 +244,34 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def is_map(node: Node) -> bool:
+    """Tell whether a node is a map."""
+    return isinstance(node, MappingNode)
+
+
+def is_list(node: Node) -> bool:
+    """Tell whether a node is a list."""
+    return isinstance(node, SequenceNode)
+
+
+def is_scalar(node: Node) -> bool:
+    """Tell whether a node is a single value."""
+    return isinstance(node, ScalarNode)
+
+
+def is_null(node: Node) -> bool:
+    """Tell whether a node is null: `~`, `null`, or nothing."""
+    return isinstance(node, ScalarNode) and node.tag == _IMPLICIT and not node.style and node.value in _NULLS
+
+
+def map_pairs(node: Node) -> dict[str, tuple[Node, Node]]:
+    """Return key as written -> (key node, value node) of a map; `on` stays `on`."""
+    if not isinstance(node, MappingNode):
+        return {}
+    return {str(pair[0].value): pair for pair in merged_items(node).values()}
+
+
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _KIND_NAMES = {MappingNode: "a map", SequenceNode: "a list"}
 
 
@@ -288,9 +316,7 @@ class Decoder:
     ) -> None:
         """Add a problem at `node`."""
         origin = self.origin(node)
-        self.problems.append(
-            Problem(what=what, fix=fix, id=id or self._id, origin=origin, severity=severity)
-        )
+        self.problems.append(Problem(what=what, fix=fix, id=id or self._id, origin=origin, severity=severity))
 
     def wrong(self, node: Node, name: str, wanted: str) -> None:
         """Report that the value of `name` is not of the wanted kind."""
@@ -336,15 +362,15 @@ class Decoder:
 
         Of several spellings of one name the last in byte order counts; null counts as absent.
         """
-        if _is_null(node):
+        if is_null(node):
             return MappingProxyType({})
         if not isinstance(node, MappingNode):
             self.wrong(node, name, "a map")
             return MappingProxyType({})
         items = self.items(node)
         if all(map(str.islower, items)):
-            return {key: value for key, (_, value) in items.items() if not _is_null(value)}
-        return {key.lower(): items[key][1] for key in sorted(items) if not _is_null(items[key][1])}
+            return {key: value for key, (_, value) in items.items() if not is_null(value)}
+        return {key.lower(): items[key][1] for key in sorted(items) if not is_null(items[key][1])}
 
     def text(self, node: Node, name: str, *, coerce: bool = False) -> str:
         """Return a text. With `coerce`, numbers and booleans are spelled out as build specs allow."""
@@ -354,7 +380,11 @@ class Decoder:
                 return value
             if value is None or coerce:
                 return scalar_to_text(value)
-        self.wrong(node, name, "a text" if isinstance(node, ScalarNode) is False else f'a text; quote it: "{node.value}"')
+        self.wrong(
+            node,
+            name,
+            "a text" if isinstance(node, ScalarNode) is False else f'a text; quote it: "{node.value}"',
+        )
         return ""
 
     def flag(self, node: Node, name: str) -> bool:
@@ -379,7 +409,7 @@ class Decoder:
         """Return the nodes of a list."""
         if isinstance(node, SequenceNode):
             return list(node.value)
-        if not _is_null(node):
+        if not is_null(node):
             self.wrong(node, name, "a list")
         return []
 
@@ -392,7 +422,7 @@ class Decoder:
 
     def text_map(self, node: Node, name: str, *, coerce: bool = False) -> dict[str, str]:
         """Return a map of texts, in file order."""
-        if _is_null(node):
+        if is_null(node):
             return {}
         if not isinstance(node, MappingNode):
             self.wrong(node, name, "a map")
@@ -401,10 +431,3 @@ class Decoder:
             key: self.text(value, f"{name}.{key}", coerce=coerce)
             for key, (_, value) in self.items(node).items()
         }
-
-
-def _is_null(node: Node) -> bool:
-    return isinstance(node, ScalarNode) and node.tag == _IMPLICIT and not node.style and node.value in _NULLS
-
-
-_NULLS = frozenset(("", "~", "null", "Null", "NULL"))

@@ -279,7 +279,10 @@ def _function_table(settings: TemplateSettings) -> dict[str, Function]:
     extra = function_map(include=_include, tpl=_include, required=_include, fail=_include)  # type: ignore[arg-type]  # only the conversions are taken
     functions: dict[str, Function] = {
         **sprig,
-        **{name: extra[name] for name in ("toToml", "toYaml", "fromYaml", "fromYamlArray", "fromJson", "fromJsonArray")},
+        **{
+            name: extra[name]
+            for name in ("toToml", "toYaml", "fromYaml", "fromYamlArray", "fromJson", "fromJsonArray")
+        },
     }
     table = guarded(functions, allow=settings.allow, epoch=settings.epoch)
     table["include"] = ContextFunction(sync=_include, capabilities=frozenset({"render-associated"}))  # type: ignore[assignment]  # the engine calls it with a context
@@ -318,7 +321,9 @@ def _describe(error: BaseException, origin: Origin) -> Problem:
         )
     if isinstance(error, TemplateSyntaxError):
         return Problem(what=f"template: {text}", fix="mend the template", id="CG010", origin=origin)
-    return Problem(what=f"template: {text}", fix="mend the expression, or guard it with `if`", id="CG011", origin=origin)
+    return Problem(
+        what=f"template: {text}", fix="mend the expression, or guard it with `if`", id="CG011", origin=origin
+    )
 
 
 def _message(error: BaseException) -> str:

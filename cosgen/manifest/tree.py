@@ -56,3 +56,4 @@ class Tree:
     packages: tuple[Package, ...]
     problems: tuple[Problem, ...]  # every problem of the tree, packages' ones included, sorted by origin
     by_fingerprint: Mapping[str, Package]
+    shadowed: tuple[tuple[str, str], ...] = ()  # overridden packages, as category/name@version, and where

@@ -35,7 +35,9 @@ def decode_values(node: Node | None, decoder: Decoder) -> dict[Scalar, Value]:
     if node is None or (isinstance(node, ScalarNode) and decoder.scalar(node) is None):
         return {}
     if not isinstance(node, MappingNode):
-        decoder.report(node, f"the file holds {decoder.describe(node)}, it must hold a map", "write `key: value` lines")
+        decoder.report(
+            node, f"the file holds {decoder.describe(node)}, it must hold a map", "write `key: value` lines"
+        )
         return {}
     result: dict[Scalar, Value] = {}
     for key, value in merged_items(node, _reporter(decoder)).values():
@@ -73,7 +75,9 @@ def decode_json_values(node: Node, decoder: Decoder) -> Value:
 
 def is_empty(value: Value) -> bool:
     """Tell whether a value gives way to one from a lower layer: null, false, 0, "", [] or {}."""
-    return value is None or value is False or value in (0, "") or (isinstance(value, list | dict) and not value)
+    return (
+        value is None or value is False or value in (0, "") or (isinstance(value, list | dict) and not value)
+    )
 
 
 def fill(upper: Mapping[Scalar, Value], lower: Mapping[Scalar, Value]) -> dict[Scalar, Value]:
@@ -148,7 +152,9 @@ class ReadLog:
             (json.dumps([str(part) for part in path], ensure_ascii=False), _plain(value))
             for path, value in self.paths.items()
         )
-        return json.dumps([[json.loads(path), value] for path, value in pairs], ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(
+            [[json.loads(path), value] for path, value in pairs], ensure_ascii=False, separators=(",", ":")
+        )
 
 
 def _plain(value: Value) -> Value:

@@ -1,0 +1,269 @@
+"""Makes the `Tree` of one variant out of what was read: values, rendering, decoding, overrides. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+
+from cosgen.errors import Origin, Problem, Severity
+from cosgen.manifest.build_spec import BuildSpec, decode_build_spec
+from cosgen.manifest.collection import Entry
+from cosgen.manifest.nodes import Decoder, compose
+from cosgen.manifest.platform import Variant
+from cosgen.manifest.project import Project
+from cosgen.manifest.scalars import Scalar
+from cosgen.manifest.source import PackageFolder
+from cosgen.manifest.template import Rendered, Renderer, TemplateSettings
+from cosgen.manifest.tree import ContextFile, Package, Tree
+from cosgen.manifest.values import Value, decode_values, fill, merge_layers
+
+_REQUIRES = re.compile(r"^[\"']?requires[\"']?\s*:.*(?:\n(?![A-Za-z\"'#]).*)*", re.MULTILINE | re.IGNORECASE)
+NO_VALUE = "<no value>"
+
+
+def assemble_tree(project: Project, variant: Variant, *, source_date_epoch: int | None = None) -> Tree:
+    """Render and decode all packages of a variant.
+
+    Args:
+        project: The project as it was read.
+        variant: One of the project's variants.
+        source_date_epoch: The time templates see, in seconds; None: they may not ask.
+    """
+    return _Assembly(project, variant, source_date_epoch).tree()
+
+
+def variant_values(project: Project, variant: Variant) -> tuple[dict[Scalar, Value], list[Problem]]:
+    """Return the merged values files of a variant, and what is wrong with them."""
+    problems: list[Problem] = []
+    layers = [
+        _values_file(project.sources.values.get(name), name, problems)
+        for name in project.values_files(variant)
+    ]
+    return merge_layers(layers), problems
+
+
+def _values_file(text: str | None, path: str, problems: list[Problem]) -> dict[Scalar, Value]:
+    if text is None:
+        problems.append(
+            Problem(
+                what=f"the values file {path} does not exist",
+                fix="create it, or correct `values`, `flavors` and `arches` in cosgen.yaml",
+                id="CG005",
+                origin=Origin(path),
+            )
+        )
+        return {}
+    return decode_values(compose(text, path, problems), Decoder(path, problems))
+
+
+class _Assembly:
+    def __init__(self, project: Project, variant: Variant, epoch: int | None) -> None:
+        self.project = project
+        self.variant = variant
+        self.values, self.problems = variant_values(project, variant)
+        self.problems += [problem for tree in project.sources.trees for problem in tree.problems]
+        templates = [file for tree in project.sources.trees for file in tree.templates]
+        settings = TemplateSettings(
+            allow=frozenset(project.config.templates.allow_functions),
+            epoch=epoch,
+            environment=tuple(sorted(project.sources.environment.items())),
+        )
+        self.renderer = Renderer(templates, settings)
+        self.problems += self.renderer.problems
+        self.decoded: dict[tuple[str, str], tuple[BuildSpec, tuple[Problem, ...]]] = {}
+
+    def tree(self) -> Tree:
+        packages = sorted(self._packages(), key=lambda package: package.fingerprint.encode())
+        problems = {*self.problems, *(problem for package in packages for problem in package.problems)}
+        return Tree(
+            variant=self.variant,
+            packages=tuple(packages),
+            problems=tuple(sorted(problems, key=_problem_order)),
+            by_fingerprint=MappingProxyType({package.fingerprint: package for package in packages}),
+            shadowed=tuple(self.shadowed),
+        )
+
+    def _packages(self) -> Iterable[Package]:
+        """Yield one package per fingerprint; the first one read counts, as in luet's newest generation."""
+        self.shadowed: list[tuple[str, str]] = []
+        seen: dict[str, Origin] = {}
+        for folder, entry in self._visible():
+            fingerprint = entry.definition.fingerprint
+            if fingerprint in seen:
+                self._duplicate(entry, seen[fingerprint])
+                continue
+            seen[fingerprint] = entry.origin
+            yield self._package(folder, entry)
+
+    def _visible(self) -> list[tuple[PackageFolder, Entry]]:
+        """Return all entries, those of overridden packages left out."""
+        trees = self.project.sources.trees
+        entries = [
+            (index, folder, entry)
+            for index, tree in enumerate(trees)
+            for folder in tree.folders
+            for entry in (*folder.entries, *folder.singles)
+        ]
+        overriding: dict[tuple[str, str], int] = {}
+        earlier: dict[tuple[str, str], int] = {}
+        for index, _, entry in entries:
+            key = (entry.definition.category, entry.definition.name)
+            earlier.setdefault(key, index)
+            if entry.override or (self.project.config.allow_override and earlier[key] < index):
+                overriding[key] = max(index, overriding.get(key, 0))
+        visible = []
+        for index, folder, entry in entries:
+            key = (entry.definition.category, entry.definition.name)
+            if overriding.get(key, 0) > index:
+                self.shadowed.append(
+                    (f"{entry.definition.human}@{entry.definition.version}", str(entry.origin))
+                )
+            else:
+                visible.append((folder, entry))
+        return visible
+
+    def _duplicate(self, entry: Entry, first: Origin) -> None:
+        self.problems.append(
+            Problem(
+                what=f"{entry.definition.human}@{entry.definition.version} is defined twice; {first} counts",
+                fix="remove one, or say `override: true` in the definition of the later tree",
+                id="CG040",
+                origin=entry.origin,
+            )
+        )
+
+    def _package(self, folder: PackageFolder, entry: Entry) -> Package:
+        rendered = self._render(folder, fill(self.values, entry.raw))
+        problems = list(folder.problems)
+        spec = BuildSpec()
+        if rendered.problem is not None:
+            if not self.renderer.problems:
+                problems.append(rendered.problem)
+            else:
+                problems.append(self.renderer.problems[0])
+        elif folder.build is None:
+            spec = self._without_build(folder, entry, problems)
+        else:
+            spec, found = self._decode(folder, rendered.text)
+            problems += found
+            spec = self._with_load_time_lists(folder, entry.raw, rendered.text, spec)
+        definition = entry.definition
+        return Package(
+            definition=definition,
+            spec=spec,
+            rendered=rendered.text,
+            values=rendered.reads,
+            directory=folder.directory,
+            tree=folder.tree,
+            files=self._files(folder, definition.human),
+            finalize=folder.finalize,
+            origin=entry.origin,
+            readme=_readme(folder, entry),
+            problems=tuple(dict.fromkeys(problems)),
+        )
+
+    def _render(self, folder: PackageFolder, values: Mapping[Scalar, Value]) -> Rendered:
+        return self.renderer.render(folder.build or "", values, folder.build_path)
+
+    def _without_build(self, folder: PackageFolder, entry: Entry, problems: list[Problem]) -> BuildSpec:
+        definition = entry.definition
+        if folder.is_collection:
+            problems.append(
+                Problem(
+                    what=f"{definition.human} is in a collection without build.yaml",
+                    fix=f"add {folder.build_path}; it may be empty",
+                    id="CG006",
+                    origin=entry.origin,
+                )
+            )
+        return BuildSpec(requires=definition.requires, conflicts=definition.conflicts)
+
+    def _decode(self, folder: PackageFolder, text: str) -> tuple[BuildSpec, tuple[Problem, ...]]:
+        key = (folder.build_path, text)
+        if key not in self.decoded:
+            problems: list[Problem] = []
+            locate = partial(_locate, folder.build_path, folder.build or "", text)
+            found: list[Problem] = []
+            node = compose(text, folder.build_path, found)
+            problems += [_relocated(problem, locate) for problem in found]
+            spec = BuildSpec()
+            if node is not None:
+                spec = decode_build_spec(Decoder(folder.build_path, problems, locate, id="CG004"), node)
+            self.decoded[key] = (spec, tuple(dict.fromkeys(problems)))
+        return self.decoded[key]
+
+    def _with_load_time_lists(
+        self, folder: PackageFolder, raw: dict[Scalar, Value], text: str, spec: BuildSpec
+    ) -> BuildSpec:
+        """Keep requirements that only a rendering without values files has, when the real one has none.
+
+        luet renders once without values files to learn what packages require, and a later empty list does
+        not replace what was learnt.
+        """
+        if not self.values or (spec.requires and spec.conflicts) or "{{" not in (folder.build or ""):
+            return spec
+        bare = self._render(folder, raw)
+        if bare.problem is not None or _lists(bare.text) == _lists(text):
+            return spec
+        first, _ = self._decode(folder, bare.text)
+        return replace(
+            spec, requires=spec.requires or first.requires, conflicts=spec.conflicts or first.conflicts
+        )
+
+    def _files(self, folder: PackageFolder, human: str) -> tuple[ContextFile, ...]:
+        overlays = self.project.overlays(self.variant, human)
+        if not overlays:
+            return folder.files
+        files = {file.name: file for file in folder.files}
+        for overlay in overlays:
+            source = self.project.sources.overlays.get(overlay.files)
+            if source is not None:
+                files |= {file.name: file for file in source.files}
+        return tuple(sorted(files.values(), key=lambda file: file.name.encode("utf-8", "surrogateescape")))
+
+
+def _lists(text: str) -> list[str]:
+    return _REQUIRES.findall(text) if "equires" in text else []
+
+
+def _readme(folder: PackageFolder, entry: Entry) -> str | None:
+    definition = entry.definition
+    own = folder.readmes.get(f"README-{definition.category}-{definition.name}.md")
+    if own is not None or len(folder.entries) + len(folder.singles) > 1:
+        return own
+    return folder.readmes.get("README.md")
+
+
+def _locate(path: str, source: str, rendered: str, line: int, column: int) -> Origin:
+    """Find where a line of the rendered text stands in `build.yaml`: where it is the same, once."""
+    if source == rendered:
+        return Origin(path, line, column)
+    lines = rendered.split("\n")
+    text = lines[line - 1] if line <= len(lines) else ""
+    for candidate in (text, text.strip()):
+        numbers = [
+            number for number, own in enumerate(source.split("\n"), 1) if candidate and candidate in own
+        ]
+        if len(numbers) == 1:
+            return Origin(path, numbers[0], column)
+    return Origin(path, 1, 1)
+
+
+def _relocated(problem: Problem, locate: partial[Origin]) -> Problem:
+    if problem.origin is None:
+        return problem
+    return replace(
+        problem,
+        what=f"{problem.what} (line {problem.origin.line} of the rendered text)",
+        origin=locate(problem.origin.line, problem.origin.column),
+    )
+
+
+def _problem_order(problem: Problem) -> tuple[Origin, str, str]:
+    return (problem.origin or Origin(""), problem.id, problem.what)
+
+
+def has_errors(problems: Iterable[Problem]) -> bool:
+    """Tell whether any problem is an error."""
+    return any(problem.severity is Severity.ERROR for problem in problems)
