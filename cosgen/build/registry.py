@@ -1,0 +1,439 @@
+"""The one door to container registries: manifests and blobs by exact bytes, over the distribution API.
+
+Source: OCI distribution spec 1.1 (pull, push, referrers); the bearer scheme is that of the
+Docker registry token specification. Logins come from where docker keeps them (config file,
+credential helpers and stores), read through the docker SDK.
+"""
+
+import hashlib
+import ipaddress
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from cosgen.errors import BuildError, Problem, VerificationError
+
+_LOG = logging.getLogger(__name__)
+_CHUNK = 1 << 20  # bytes
+_TIMEOUT = (10, 300)  # seconds: to connect, between two bytes
+_ACCEPTED = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+_DOCKER_HUB = "registry-1.docker.io"
+_HOST = re.compile(r"(?P<host>[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9a-f:]+\](?::[0-9]+)?)/(?P<rest>.+)")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageName:
+    """A repository in a registry, without tag or digest."""
+
+    host: str  # host[:port]
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest or index as the registry holds it."""
+
+    data: bytes
+    media_type: str
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` + 64 hex of the bytes."""
+        return _digest(self.data)
+
+
+class CredentialSource(Protocol):
+    """Finds the login for a registry host."""
+
+    def __call__(self, host: str) -> tuple[str, str] | None:
+        """Return user name and password (or token), or None."""
+
+
+def parse_name(text: str) -> tuple[ImageName, str]:
+    """Split an image reference into repository and tag or digest.
+
+    Args:
+        text: `host[:port]/path[:tag][@sha256:…]`, or docker's short forms, which mean Docker Hub.
+
+    Returns:
+        The repository, and the digest if there is one, else the tag, else "latest".
+
+    >>> parse_name("ghcr.io/acme/os:1.0")
+    (ImageName(host='ghcr.io', path='acme/os'), '1.0')
+    >>> parse_name("debian")
+    (ImageName(host='registry-1.docker.io', path='library/debian'), 'latest')
+    """
+    rest, _, digest = text.partition("@")
+    head, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag:
+        head, tag = rest, ""
+    match = _HOST.fullmatch(head)
+    is_host = match is not None and (set(".:") & set(match["host"]) or match["host"] == "localhost")
+    if match is not None and is_host:
+        host = _DOCKER_HUB if match["host"] in ("docker.io", "index.docker.io") else match["host"]
+        name = ImageName(host, match["rest"])
+    else:
+        name = ImageName(_DOCKER_HUB, head if "/" in head else f"library/{head}")
+    return name, digest or tag or "latest"
+
+
+def docker_credentials(host: str) -> tuple[str, str] | None:
+    """Find a login where `docker login` put it: config file, credential helper or store."""
+    import docker.auth  # noqa: PLC0415 - slow to import, needed only where there is a login
+    from docker.errors import DockerException  # noqa: PLC0415 - as above
+
+    key = "https://index.docker.io/v1/" if host == _DOCKER_HUB else host
+    try:
+        found = docker.auth.load_config().resolve_authconfig(key)
+    except DockerException as error:
+        _LOG.warning("login for %s not found: %s", host, error)
+        return None
+    if not found:
+        return None
+    token = found.get("IdentityToken") or found.get("identitytoken")
+    name = found.get("Username") or found.get("username") or ""
+    password = found.get("Password") or found.get("password") or ""
+    return ("<token>", str(token)) if token else (str(name), str(password))
+
+
+class Registry:
+    """Reads and writes images of any registry host. One object may be used by one thread at a time."""
+
+    def __init__(
+        self, *, insecure: bool = False, credentials: CredentialSource = docker_credentials, retries: int = 3
+    ) -> None:
+        """Make a client.
+
+        Args:
+            insecure: Speak plain HTTP also to hosts that are not loopback.
+            credentials: Where logins come from.
+            retries: How often a request is tried again after 5xx or a cut line.
+        """
+        self._insecure = insecure
+        self._credentials = credentials
+        self._tokens: dict[tuple[str, str], str] = {}
+        self._session = requests.Session()
+        policy = Retry(
+            total=retries,
+            backoff_factor=0.3,
+            status_forcelist=(429, 500, 502, 503, 504),
+            allowed_methods=("GET", "HEAD", "PUT"),
+            raise_on_status=False,
+        )
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=policy))
+
+    def find_manifest(self, name: ImageName, reference: str) -> Manifest | None:
+        """Return a manifest by tag or digest, or None when there is none.
+
+        Raises:
+            BuildError: The registry cannot be read (CG470) or refuses (CG471).
+            VerificationError: The bytes do not have the digest asked for (CG472).
+        """
+        response = self._request(
+            "GET", name, f"manifests/{reference}", headers={"Accept": ", ".join(_ACCEPTED)}
+        )
+        if response.status_code == requests.codes.not_found:
+            return None
+        self._expect(response, name, requests.codes.ok)
+        manifest = Manifest(response.content, response.headers.get("Content-Type", "").partition(";")[0])
+        if _DIGEST.fullmatch(reference) and manifest.digest != reference:
+            raise _not_the_bytes(name, reference, manifest.digest)
+        return manifest
+
+    def find_digest(self, name: ImageName, reference: str) -> str | None:
+        """Return the digest a tag points at, or None; one HEAD request."""
+        response = self._request(
+            "HEAD", name, f"manifests/{reference}", headers={"Accept": ", ".join(_ACCEPTED)}
+        )
+        if response.status_code == requests.codes.not_found:
+            return None
+        self._expect(response, name, requests.codes.ok)
+        digest = response.headers.get("Docker-Content-Digest", "")
+        if _DIGEST.fullmatch(digest):
+            return digest
+        manifest = self.find_manifest(name, reference)
+        return manifest.digest if manifest else None
+
+    def has_blob(self, name: ImageName, digest: str) -> bool:
+        """Tell whether the repository holds a blob."""
+        response = self._request("HEAD", name, f"blobs/{digest}")
+        if response.status_code == requests.codes.not_found:
+            return False
+        self._expect(response, name, requests.codes.ok)
+        return True
+
+    def iter_blob(self, name: ImageName, digest: str) -> Iterator[bytes]:
+        """Yield a blob in chunks; after the last one the digest is known to be right.
+
+        Raises:
+            BuildError: The blob is not there (CG470) or cannot be read.
+            VerificationError: Its bytes have another digest (CG472).
+        """
+        response = self._request("GET", name, f"blobs/{digest}", stream=True)
+        if response.status_code == requests.codes.not_found:
+            raise BuildError(
+                Problem(
+                    what=f"{name} has no blob {digest}",
+                    fix="build the package again with --rebuild, or look whether the registry was cleaned up",
+                    id="CG470",
+                )
+            )
+        self._expect(response, name, requests.codes.ok)
+        sha256 = hashlib.sha256()
+        try:
+            for chunk in response.iter_content(_CHUNK):
+                sha256.update(chunk)
+                yield chunk
+        except requests.RequestException as error:
+            raise _unreachable(name, error) from error
+        if f"sha256:{sha256.hexdigest()}" != digest:
+            raise _not_the_bytes(name, digest, f"sha256:{sha256.hexdigest()}")
+
+    def get_blob(self, name: ImageName, digest: str) -> bytes:
+        """Return a small blob whole."""
+        return b"".join(self.iter_blob(name, digest))
+
+    def put_blob(self, name: ImageName, content: bytes | Path, digest: str | None = None) -> str:
+        """Upload a blob unless it is there, and return its digest.
+
+        Args:
+            name: The repository.
+            content: Bytes, or a file that is streamed.
+            digest: Its digest when known; else it is computed.
+        """
+        digest = digest or (_digest(content) if isinstance(content, bytes) else _file_digest(content))
+        if self.has_blob(name, digest):
+            return digest
+        begun = self._request("POST", name, "blobs/uploads/", actions="pull,push")
+        self._expect(begun, name, requests.codes.accepted)
+        location = urljoin(begun.url, begun.headers["Location"])
+        location += ("&" if urlsplit(location).query else "?") + f"digest={digest.replace(':', '%3A')}"
+        headers = {"Content-Type": "application/octet-stream"}
+        if isinstance(content, bytes):
+            done = self._send("PUT", name, location, data=lambda: content, headers=headers)
+        else:
+            with content.open("rb") as file:
+
+                def rewound() -> object:
+                    file.seek(0)
+                    return file
+
+                headers["Content-Length"] = str(content.stat().st_size)
+                done = self._send("PUT", name, location, data=rewound, headers=headers)
+        self._expect(done, name, requests.codes.created)
+        return digest
+
+    def put_manifest(self, name: ImageName, reference: str, manifest: Manifest) -> str:
+        """Write a manifest under a tag or its digest, and return its digest. Blobs must be there before."""
+        response = self._request(
+            "PUT",
+            name,
+            f"manifests/{reference}",
+            data=manifest.data,
+            headers={"Content-Type": manifest.media_type},
+            actions="pull,push",
+        )
+        self._expect(response, name, requests.codes.created)
+        return manifest.digest
+
+    def delete_manifest(self, name: ImageName, digest: str) -> None:
+        """Delete a manifest by digest; absent is fine. Many registries do not allow it (CG471)."""
+        response = self._request("DELETE", name, f"manifests/{digest}", actions="pull,delete")
+        if response.status_code != requests.codes.not_found:
+            self._expect(response, name, requests.codes.accepted)
+
+    def list_tags(self, name: ImageName) -> tuple[str, ...]:
+        """Return all tags, sorted; () when the repository does not exist. For people and tests: costly."""
+        tags: list[str] = []
+        url: str | None = self._url(name, "tags/list?n=1000")
+        while url:
+            response = self._send("GET", name, url)
+            if response.status_code == requests.codes.not_found:
+                return ()
+            self._expect(response, name, requests.codes.ok)
+            tags.extend(response.json().get("tags") or [])
+            following = response.links.get("next", {}).get("url")
+            url = urljoin(response.url, following) if following else None
+        return tuple(sorted(tags))
+
+    def _url(self, name: ImageName, tail: str) -> str:
+        scheme = "http" if self._insecure or _is_loopback(name.host) else "https"
+        return f"{scheme}://{name.host}/v2/{name.path}/{tail}"
+
+    def _request(
+        self,
+        method: str,
+        name: ImageName,
+        tail: str,
+        *,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        actions: str = "pull",
+        stream: bool = False,
+    ) -> requests.Response:
+        body = (lambda: data) if data is not None else None
+        return self._send(
+            method, name, self._url(name, tail), data=body, headers=headers, actions=actions, stream=stream
+        )
+
+    def _send(
+        self,
+        method: str,
+        name: ImageName,
+        url: str,
+        *,
+        data: Callable[[], object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        actions: str = "pull,push",
+        stream: bool = False,
+    ) -> requests.Response:
+        """Send a request; when the registry asks who we are, answer and send it again."""
+        response: requests.Response | None = None
+        for attempt in range(2):
+            sent = dict(headers or {})
+            token = self._tokens.get((name.host, name.path))
+            if token:
+                sent["Authorization"] = token
+            try:
+                response = self._session.request(
+                    method,
+                    url,
+                    data=data() if data else None,  # type: ignore[arg-type]  # bytes or a file
+                    headers=sent,
+                    stream=stream,
+                    timeout=_TIMEOUT,
+                )
+            except requests.RequestException as error:
+                raise _unreachable(name, error) from error
+            if response.status_code != requests.codes.unauthorized or attempt:
+                break
+            self._tokens[name.host, name.path] = self._answer(response, name, actions)
+        if response is None:
+            raise AssertionError("a request was sent at least once")
+        return response
+
+    def _answer(self, refused: requests.Response, name: ImageName, actions: str) -> str:
+        scheme, _, rest = refused.headers.get("WWW-Authenticate", "").partition(" ")
+        login = self._credentials(name.host)
+        if scheme.lower() == "basic" and login:
+            return "Basic " + _basic(login)
+        if scheme.lower() != "bearer":
+            raise _refused(name, refused)
+        challenge = dict(re.findall(r'([a-z_]+)="([^"]*)"', rest))
+        scope = challenge.get("scope") or f"repository:{name.path}:{actions}"
+        params = {"service": challenge.get("service", ""), "scope": scope}
+        try:
+            if login and login[0] == "<token>":
+                form = params | {
+                    "grant_type": "refresh_token",
+                    "refresh_token": login[1],
+                    "client_id": "cosgen",
+                }
+                answer = self._session.post(challenge["realm"], data=form, timeout=_TIMEOUT)
+            else:
+                answer = self._session.get(challenge["realm"], params=params, auth=login, timeout=_TIMEOUT)
+        except (requests.RequestException, KeyError) as error:
+            raise _unreachable(name, error) from error
+        if answer.status_code != requests.codes.ok:
+            raise _refused(name, answer)
+        body = answer.json()
+        return "Bearer " + str(body.get("token") or body.get("access_token") or "")
+
+    def _expect(self, response: requests.Response, name: ImageName, code: int) -> None:
+        if response.status_code == code:
+            return
+        if response.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
+            raise _refused(name, response)
+        raise BuildError(
+            Problem(
+                what=f"{name} answered {response.status_code} to {response.request.method} "
+                f"{urlsplit(response.url).path}: {response.text[:200].strip()}",
+                fix="look at the registry's log; run the command again, what is done is kept",
+                id="CG470",
+            )
+        )
+
+
+def tag_problem(tag: str) -> Problem | None:
+    """Return what is wrong with a tag, or None."""
+    if _TAG.fullmatch(tag):
+        return None
+    return Problem(
+        what=f"{tag!r} cannot be a tag of an image",
+        fix="use letters, digits, `_`, `.` and `-`, at most 128 of them, not beginning with `.` or `-`",
+        id="CG473",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    bare = host.rsplit(":", 1)[0].strip("[]") if not host.endswith("]") else host.strip("[]")
+    if bare == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False
+
+
+def _basic(login: tuple[str, str]) -> str:
+    header = requests.auth._basic_auth_str(*login)  # noqa: SLF001 - no public twin
+    return str(header).removeprefix("Basic ")
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _unreachable(name: ImageName, error: Exception) -> BuildError:
+    return BuildError(
+        Problem(
+            what=f"the registry {name.host} cannot be reached: {error}",
+            fix="look whether the address is right and the registry runs; what is done is kept",
+            id="CG470",
+        )
+    )
+
+
+def _refused(name: ImageName, response: requests.Response) -> BuildError:
+    return BuildError(
+        Problem(
+            what=f"the registry {name.host} refuses {response.request.method} on {name.path} "
+            f"({response.status_code})",
+            fix=f"log in with `docker login {name.host}` as somebody who may",
+            id="CG471",
+        )
+    )
+
+
+def _not_the_bytes(name: ImageName, wanted: str, got: str) -> VerificationError:
+    return VerificationError(
+        Problem(
+            what=f"{name} gave bytes of digest {got} for {wanted}",
+            fix="do not use this registry before it is known why; another mirror may be sound",
+            id="CG472",
+        )
+    )
