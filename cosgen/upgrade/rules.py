@@ -1,0 +1,64 @@
+"""The problems this room tells, one rule per id (CG651-CG699); the docs are made from them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from cosgen.errors import Rule
+from cosgen.upgrade.audit import CONTENT_RULES, PATH_RULES
+
+_RULES = (
+    Rule(
+        "CG651",
+        "Two packages disagree on what a path is",
+        "One has a file where the other one has a directory; the image would lack a part of one of them.",
+        "Let one of the packages own the path, or change the order of the packages.",
+    ),
+    Rule(
+        "CG652",
+        "A name that must not be in an image",
+        "Absolute names, `..` and whiteouts reach outside of the layer or delete files.",
+        "Build the package again with cosgen, which never writes such names.",
+    ),
+    Rule(
+        "CG653",
+        "Not one image a platform",
+        "A multi-arch image has exactly one image for each platform.",
+        "Choose one flavor with --flavor.",
+    ),
+    Rule(
+        "CG654",
+        "A tag of a version names another image",
+        "Machines that pinned the tag would get a different system under the same name.",
+        "Bump the version of the package.",
+    ),
+    Rule(
+        "CG655",
+        "A tag was moved by somebody else",
+        "Moving it again would undo what they did.",
+        "Look at `cosgen channel show`, then run the command again.",
+    ),
+    Rule(
+        "CG656",
+        "No such image in the registry",
+        "A tag can only point at an image that is there.",
+        "Push it first: cosgen image push.",
+    ),
+    Rule(
+        "CG657",
+        "A tag does not point where it should",
+        "Machines that follow it would upgrade to something else.",
+        "Find out who else writes to the repository before you go on.",
+    ),
+)
+
+
+def _leftover(id_: str, why: str, fix: str) -> Rule:
+    return Rule(id_, f"In a container that is to ship: {why}", "It would be on every machine.", fix)
+
+
+_LEFTOVERS = (
+    *(_leftover(rule.id, rule.why, rule.fix) for rule in PATH_RULES),
+    *(_leftover(rule.id, rule.why, rule.fix) for rule in CONTENT_RULES),
+)
+
+RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in (*_RULES, *_LEFTOVERS)})
