@@ -1,0 +1,136 @@
+"""`cosgen init`: copy the starter derivative, with the user's names in it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+import cosgen
+from cosgen.errors import ManifestError, Problem, Rule
+from cosgen.manifest.config import WORD
+
+RULES: Mapping[str, Rule] = {
+    "CG702": Rule(
+        "CG702",
+        "`cosgen init` would overwrite files",
+        "The folder holds files of the same names; they may be somebody's work.",
+        "Choose another folder, or move the files away.",
+    ),
+    "CG703": Rule(
+        "CG703",
+        "A name cannot be used",
+        "Names of projects stand in file names, image tags and addresses.",
+        "Use letters, digits, dots, dashes and underscores; begin with a letter or digit.",
+    ),
+}
+
+# What the starter's files say -> what the user may say instead. The starter builds as it is, so these are real values.
+NAME = "my-os"
+SEED = "debian:bookworm-slim"
+STORAGE = "s3://my-os-repository"
+URL = "https://repo.example.org"
+REGISTRY = "ghcr.io/my-org/my-os"
+RENAMED = {"gitignore": ".gitignore"}  # a name that tools which pack the starter would obey
+
+
+@dataclass(frozen=True, slots=True)
+class StarterFile:
+    """One file of the starter, ready to be written."""
+
+    path: str  # relative to the new project, "/" separators
+    text: str
+
+
+def starter_folder() -> Path:
+    """Return where the starter lies: inside the installed package, or in the checkout it runs from."""
+    package = Path(cosgen.__file__).parent
+    shipped = package / "_templates" / "init"
+    return shipped if shipped.is_dir() else package.parent / "templates" / "init"
+
+
+def read_starter(folder: Path, words: Mapping[str, str]) -> tuple[StarterFile, ...]:
+    """Read the starter's files, sorted by path, with each word replaced by the user's.
+
+    Args:
+        folder: Where the starter lies.
+        words: Word of the starter -> word of the user. All are replaced at once, longer words first.
+    """
+    pattern = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)))
+    files = []
+    for path in sorted(item for item in folder.rglob("*") if item.is_file() and item.name != ".gitkeep"):
+        relative = path.relative_to(folder)
+        name = relative.with_name(RENAMED.get(relative.name, relative.name)).as_posix()
+        text = path.read_text(encoding="utf-8")
+        files.append(StarterFile(name, pattern.sub(lambda match: words[match[0]], text)))
+    return tuple(files)
+
+
+def write_new(files: tuple[StarterFile, ...], folder: Path) -> None:
+    """Write files that must not be there yet; when one is, write none.
+
+    Raises:
+        ManifestError: CG702 for each file that is there already.
+    """
+    there = [file.path for file in files if (folder / file.path).exists()]
+    if there:
+        raise ManifestError(
+            *(
+                Problem(
+                    what=f"{folder / path} exists already",
+                    fix="choose another folder, or move the file away; nothing was written",
+                    id="CG702",
+                )
+                for path in there
+            )
+        )
+    for file in files:
+        target = folder / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(file.text, encoding="utf-8")
+
+
+def check_name(name: str) -> None:
+    """Refuse a project name that cannot stand in file names, tags and addresses.
+
+    Raises:
+        ManifestError: CG703.
+    """
+    if not re.fullmatch(WORD, name):
+        raise ManifestError(
+            Problem(
+                what=f"{name!r} cannot be the name of a project",
+                fix="use letters, digits, dots, dashes and underscores; give one with --name",
+                id="CG703",
+            )
+        )
+
+
+EPILOG = """\b
+Examples:
+  cosgen init acme-os
+  cosgen init acme-os --storage s3://acme-os --url https://os.acme.example --registry ghcr.io/acme/os
+  cosgen init demo --storage ./repository --registry 127.0.0.1:5000/demo
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("folder", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default=Path())
+@click.option("--name", metavar="NAME", help="Name of the project.  [default: that of the folder]")
+@click.option(
+    "--seed", metavar="IMAGE", default=SEED, show_default=True, help="Image everything is built from."
+)
+@click.option(
+    "--storage", metavar="URL", default=STORAGE, help="Where the repository is kept: s3:// or a folder."
+)
+@click.option("--url", metavar="URL", default=URL, help="Where clients read the repository.")
+@click.option("--registry", metavar="REPOSITORY", default=REGISTRY, help="Registry for images and caches.")
+def command(folder: Path, name: str | None, seed: str, storage: str, url: str, registry: str) -> None:
+    """Start a derivative in DIR that builds as it stands: two trees, manifest, values, channels."""
+    name = name or folder.resolve().name
+    check_name(name)
+    words = {NAME: name, SEED: seed, STORAGE: storage, URL: url, REGISTRY: registry}
+    files = read_starter(starter_folder(), words)
+    write_new(files, folder)
+    click.echo(f"{folder}: {len(files)} files. README.md says what is where; next: cosgen check", err=True)
