@@ -1,0 +1,291 @@
+"""TUF metadata: who may say what a channel points at, and until when that is fresh.
+
+Root and targets are signed offline (`tuf_trust.py`). `targets` only delegates `channels/*` to the role
+`channels`, whose key CI has; `snapshot` and `timestamp` are signed online. Channels are the only targets:
+packages are covered by digest through them (channel -> snapshot -> index -> archive), so the metadata stays
+small at any number of packages.
+
+Everything here is bytes in, bytes out. Versions of the online roles are the number of the commit they tell
+of, and their expiry counts from its time, so that whoever derives them again gets the same bytes (ed25519).
+
+Source: TUF specification 1.0.34, sections 4-6.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn, TypeVar
+
+from securesystemslib.signer import CryptoSigner, Key
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import (
+    Metadata,
+    MetaFile,
+    Root,
+    Signed,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
+from tuf.api.serialization.json import JSONSerializer
+
+from cosgen.errors import Problem, VerificationError
+
+_T = TypeVar("_T", Root, Targets)
+
+CHANNELS = "channels"
+TOP_ROLES = ("root", "targets", "snapshot", "timestamp")
+ROLES = ("root", "targets", CHANNELS, "snapshot", "timestamp")
+OFFLINE_ROLES = ("root", "targets")
+PREFIX = "tuf/"
+TIMESTAMP_KEY = f"{PREFIX}timestamp.json"
+
+# How long each role is valid after it was signed.
+LIFETIMES: Mapping[str, timedelta] = {
+    "root": timedelta(days=365),
+    "targets": timedelta(days=90),
+    CHANNELS: timedelta(days=14),
+    "snapshot": timedelta(days=14),
+    "timestamp": timedelta(days=3),
+}
+# Warn when less than this share of a lifetime is left.
+WARN_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RoleKeys:
+    """The public keys of one role, and how many of them must sign."""
+
+    keys: tuple[Key, ...]
+    threshold: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TufCommit:
+    """What a commit of the log says to TUF clients."""
+
+    seq: int  # from 1
+    time: int  # seconds since 1970
+    channels: Mapping[str, bytes]  # channel -> its document (`channel_document`)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineKeys:
+    """The private keys that CI has."""
+
+    channels: tuple[CryptoSigner, ...]
+    snapshot: tuple[CryptoSigner, ...]
+    timestamp: tuple[CryptoSigner, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """The newest offline metadata of a repository, as stored."""
+
+    root: bytes
+    targets: bytes
+    lifetimes: Mapping[str, timedelta] = field(default_factory=lambda: LIFETIMES)
+
+    @property
+    def files(self) -> tuple[tuple[str, bytes], ...]:
+        """Key in the store and bytes of both."""
+        return tuple((offline_key(data), data) for data in (self.root, self.targets))
+
+
+def tuf_files(
+    commit: TufCommit, trust: Trust, keys: OnlineKeys, *, existing: Mapping[str, bytes] | None = None
+) -> list[tuple[str, bytes]]:
+    """Derive the TUF files of a commit, in upload order; all but the last, the timestamp, are create-only.
+
+    Args:
+        commit: The commit, already in the log.
+        trust: Newest root and targets.
+        keys: Private keys of the online roles.
+        existing: Files of this commit that are in the store already, by key: another publisher was faster,
+            and its bytes are used, after they are verified.
+
+    Returns:
+        Pairs of store key and bytes.
+
+    Raises:
+        VerificationError: A key is not the role's, root or targets lack signatures, or `existing` is not genuine.
+    """
+    if commit.seq < 1:
+        raise ValueError("TUF versions start at 1")
+    root, targets = load(trust.root, Root), load(trust.targets, Targets)
+    _verify(root, "targets", trust.targets)
+    delegations = targets.delegations
+    if delegations is None or not delegations.roles or CHANNELS not in delegations.roles:
+        _fail("the TUF targets delegate no role `channels`", "run `cosgen key rotate --role channels`")
+    now = datetime.fromtimestamp(commit.time, UTC)
+    found = existing or {}
+    private: Mapping[str, tuple[CryptoSigner, ...]] = {
+        CHANNELS: keys.channels,
+        "snapshot": keys.snapshot,
+        "timestamp": keys.timestamp,
+    }
+
+    def make(signed: Channels | Snapshot | Timestamp, role: str, key: str) -> bytes:
+        delegator: Root | Targets = targets if role == CHANNELS else root
+        allowed = role_keys(delegator, role)
+        data = found.get(key) or signed_bytes(signed, _exactly(private[role], allowed, role))
+        _verify(delegator, role, data)
+        return data
+
+    channels_key, snapshot_key = (f"{PREFIX}{commit.seq}.{role}.json" for role in (CHANNELS, "snapshot"))
+    documents = {channel_target(name): commit.channels[name] for name in sorted(commit.channels)}
+    channels = Channels(
+        version=commit.seq,
+        expires=expiry(now, CHANNELS, trust.lifetimes),
+        targets={path: TargetFile.from_data(path, data, ["sha256"]) for path, data in documents.items()},
+    )
+    channels_data = make(channels, CHANNELS, channels_key)
+    snapshot = Snapshot(
+        version=commit.seq,
+        expires=expiry(now, "snapshot", trust.lifetimes),
+        meta={
+            "targets.json": _meta(targets.version, trust.targets),
+            "channels.json": _meta(commit.seq, channels_data),
+        },
+    )
+    snapshot_data = make(snapshot, "snapshot", snapshot_key)
+    timestamp = Timestamp(
+        version=commit.seq,
+        expires=expiry(now, "timestamp", trust.lifetimes),
+        snapshot_meta=_meta(commit.seq, snapshot_data),
+    )
+    return [
+        *((target_key(path, data), data) for path, data in documents.items()),
+        (channels_key, channels_data),
+        (snapshot_key, snapshot_data),
+        (TIMESTAMP_KEY, make(timestamp, "timestamp", TIMESTAMP_KEY)),
+    ]
+
+
+Channels = Targets  # the delegated role has the form of targets
+
+
+def channel_document(channel: str, fields: Mapping[str, object]) -> bytes:
+    """Return the document of a channel, canonical JSON; what a TUF client gets as the channel's target.
+
+    Args:
+        channel: Name of the channel.
+        fields: `seq`, `snapshot` (sha256 of the snapshot root), `log` (sha256 of the commit), and more.
+    """
+    document = {**fields, "channel": channel}
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def channel_target(channel: str) -> str:
+    """Return the TUF target path of a channel."""
+    return f"channels/{channel}.json"
+
+
+def target_key(path: str, data: bytes) -> str:
+    """Return where a target is stored: consistent snapshots put the digest before the base name."""
+    folder, _, name = path.rpartition("/")
+    return f"{PREFIX}targets/{folder}/{hashlib.sha256(data).hexdigest()}.{name}"
+
+
+def offline_key(data: bytes) -> str:
+    """Return where a root or targets is stored."""
+    signed = parse(data).signed
+    return f"{PREFIX}{signed.version}.{signed.type}.json"
+
+
+def version_of(data: bytes) -> int:
+    """Return the version of some metadata."""
+    return int(parse(data).signed.version)
+
+
+def channel_keys(targets: Iterable[bytes]) -> dict[str, Key]:
+    """Return the public keys that the role `channels` has or had, by id; commits are verified with them."""
+    keys: dict[str, Key] = {}
+    for data in targets:
+        keys |= {key.keyid: key for key in role_keys(load(data, Targets), CHANNELS).keys}
+    return keys
+
+
+def role_keys(delegator: Root | Targets, role: str) -> RoleKeys:
+    """Return keys and threshold of a role, as its delegator says."""
+    try:
+        found = delegator.get_delegated_role(role)
+        keys = tuple(delegator.get_key(keyid) for keyid in sorted(found.keyids))
+    except ValueError as error:
+        _fail(f"the TUF metadata has no role `{role}`", "give the root of this repository", error)
+    return RoleKeys(keys, found.threshold)
+
+
+def owned(signers: Iterable[CryptoSigner], keys: tuple[Key, ...]) -> tuple[CryptoSigner, ...]:
+    """Return the signers that are among some keys."""
+    wanted = {key.keyid for key in keys}
+    return tuple(signer for signer in signers if signer.public_key.keyid in wanted)
+
+
+def _exactly(signers: tuple[CryptoSigner, ...], allowed: RoleKeys, role: str) -> tuple[CryptoSigner, ...]:
+    usable = owned(signers, allowed.keys)
+    if len(usable) < allowed.threshold:
+        have = ", ".join(signer.public_key.keyid[:12] for signer in signers) or "none"
+        want = ", ".join(key.keyid[:12] for key in allowed.keys)
+        _fail(
+            f"no key at hand may sign TUF role `{role}`: given {have}, trusted {want}",
+            f"use the role's key, or make the given one trusted: `cosgen key rotate {role}`",
+        )
+    return usable
+
+
+def signed_bytes(signed: Signed, signers: Iterable[CryptoSigner]) -> bytes:
+    """Return metadata signed by some keys, in the order of their ids, as compact JSON."""
+    metadata: Metadata[Any] = Metadata(signed)
+    for signer in sorted(signers, key=lambda item: item.public_key.keyid):
+        metadata.sign(signer, append=True)
+    return metadata.to_bytes(JSONSerializer(compact=True))
+
+
+def _verify(delegator: Root | Targets, role: str, data: bytes) -> None:
+    metadata: Metadata[Any] = parse(data)
+    try:
+        delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
+    except RepositoryError as error:
+        fix = f"let the holders of its keys sign it (`cosgen key sign`), or run `cosgen key rotate {role}`"
+        _fail(f"TUF role `{role}` is not signed by enough of its keys", fix, error)
+
+
+def load(data: bytes, kind: type[_T]) -> _T:
+    """Return the signed part of a root or targets.
+
+    Raises:
+        VerificationError: The bytes are something else.
+    """
+    signed = parse(data).signed
+    if not isinstance(signed, kind):
+        _fail(f"expected TUF {kind.type}, found {signed.type}", "give the right file")
+    return signed
+
+
+def parse(data: bytes) -> Metadata[Any]:
+    """Return some metadata; nothing is verified.
+
+    Raises:
+        VerificationError: The bytes are no TUF metadata.
+    """
+    try:
+        return Metadata[Any].from_bytes(data)
+    except RepositoryError as error:
+        _fail("a TUF file cannot be read", "fetch it again, and look whether it is an error page", error)
+
+
+def _meta(version: int, data: bytes) -> MetaFile:
+    return MetaFile(version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})
+
+
+def expiry(now: datetime, role: str, lifetimes: Mapping[str, timedelta] = LIFETIMES) -> datetime:
+    """Return when metadata of a role that is signed now expires, in UTC, whole seconds."""
+    return now.astimezone(UTC).replace(microsecond=0) + lifetimes[role]
+
+
+def _fail(what: str, fix: str, cause: Exception | None = None) -> NoReturn:
+    raise VerificationError(Problem(what=what, fix=fix, id="CG564")) from cause
