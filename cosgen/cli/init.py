@@ -26,7 +26,7 @@ RULES: Mapping[str, Rule] = {
     ),
 }
 
-# What the starter's files say -> what the user may say instead. The starter builds as it is, so these are real values.
+# What the starter says and a user may say otherwise. The starter builds as it is, so these are real values.
 NAME = "my-os"
 SEED = "debian:bookworm-slim"
 STORAGE = "s3://my-os-repository"
@@ -118,19 +118,25 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("folder", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default=Path())
 @click.option("--name", metavar="NAME", help="Name of the project.  [default: that of the folder]")
+@click.option("--seed", metavar="IMAGE", help=f"Image everything is built from.  [default: {SEED}]")
 @click.option(
-    "--seed", metavar="IMAGE", default=SEED, show_default=True, help="Image everything is built from."
+    "--storage", metavar="URL", help="Where the repository is kept: s3://BUCKET/PREFIX or a folder."
 )
-@click.option(
-    "--storage", metavar="URL", default=STORAGE, help="Where the repository is kept: s3:// or a folder."
-)
-@click.option("--url", metavar="URL", default=URL, help="Where clients read the repository.")
-@click.option("--registry", metavar="REPOSITORY", default=REGISTRY, help="Registry for images and caches.")
-def command(folder: Path, name: str | None, seed: str, storage: str, url: str, registry: str) -> None:
+@click.option("--url", metavar="URL", help="Where clients read the repository.")
+@click.option("--registry", metavar="REPOSITORY", help="Registry repository of images and caches.")
+def command(
+    folder: Path,
+    name: str | None,
+    seed: str | None,
+    storage: str | None,
+    url: str | None,
+    registry: str | None,
+) -> None:
     """Start a derivative in DIR that builds as it stands: two trees, manifest, values, channels."""
     name = name or folder.resolve().name
     check_name(name)
-    words = {NAME: name, SEED: seed, STORAGE: storage, URL: url, REGISTRY: registry}
+    asked = {NAME: name, SEED: seed, STORAGE: storage, URL: url, REGISTRY: registry}
+    words = {word: answer for word, answer in asked.items() if answer is not None}
     files = read_starter(starter_folder(), words)
     write_new(files, folder)
     click.echo(f"{folder}: {len(files)} files. README.md says what is where; next: cosgen check", err=True)

@@ -18,7 +18,8 @@ def test_the_starter_is_written_with_the_name_of_the_folder(tmp_path: Path) -> N
     assert result.exit_code == 0
     config = (tmp_path / "acme-os" / "cosgen.yaml").read_text()
     assert "name: acme-os\n" in config
-    assert "s3://my-os-repository" in config, "only whole words of the starter are replaced"
+    assert "s3://acme-os-repository" in config
+    assert "ghcr.io/my-org/acme-os/cache" in config
     assert (tmp_path / "acme-os" / ".gitignore").is_file()
 
 
