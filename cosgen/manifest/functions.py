@@ -34,22 +34,25 @@ UNSAFE: Mapping[str, str] = {
 }
 # They read the clock, or (with a value that is no time) fall back on it.
 CLOCK: frozenset[str] = frozenset(("now", "ago"))
-_STRING_KEYED = ("get", "set", "unset", "hasKey", "pluck", "keys", "pick", "omit", "values", "dig") + (
-    "merge",
-    "mustMerge",
-    "mergeOverwrite",
-    "mustMergeOverwrite",
-)
+# Functions on maps with text keys, and which of their arguments must be such maps.
+_STRING_KEYED: Mapping[str, slice] = {
+    **dict.fromkeys(("get", "set", "unset", "hasKey", "pick", "omit"), slice(0, 1)),
+    **dict.fromkeys(("keys", "values", "merge", "mustMerge", "mergeOverwrite", "mustMergeOverwrite"), slice(None)),
+    "pluck": slice(1, None),
+}
+_STORING = ("list", "tuple", "dict", "append", "push", "mustAppend", "mustPush", "prepend", "mustPrepend", "set")
 _SIZED = {"repeat": 0, "indent": 0, "nindent": 0, "until": 0, "wrap": 0, "wrapWith": 0}
 _MOST = 1_000_000  # characters or elements one call may make
-_WIDTH = re.compile(r"%[-+# 0]*(\*|[0-9]{5,})|%[-+# 0]*[0-9]*\.(\*|[0-9]{5,})")
+_WIDEST = 10_000  # columns of one printf verb
+_WIDTH = re.compile(r"%[-+# 0]*(?:[0-9]{5,}|[0-9]*\.[0-9]{5,})")
+_VERB = re.compile(r"%(?P<flags>[-+# 0]*[0-9]*(?:\.[0-9]+)?)(?P<verb>[a-zA-Z%])")
 
 
 class UnsafeFunctionError(ValueError):
     """A template called a function whose result is not determined by the tree."""
 
     def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"function {name!r} {why}")
+        super().__init__(f"{name!r}, which {why}")
         self.name = name
 
 
@@ -74,12 +77,17 @@ def guarded(
             result[name] = _refuse(name, why)
     for name in CLOCK & result.keys():
         result[name] = _with_clock(result[name], epoch)
-    for name in _STRING_KEYED:
+    for name in ("keys", "values"):
         if name in result:
-            result[name] = _string_keyed(result[name])
+            result[name] = _sorted(name, result[name])
+    for name, positions in _STRING_KEYED.items():
+        if name in result:
+            result[name] = _string_keyed(result[name], positions)
     for name, position in _SIZED.items():
         if name in result:
             result[name] = _sized(name, result[name], position)
+    if "dig" in result:
+        result["dig"] = _dig(result["dig"])
     for name, empty in (("toJson", ""), ("toPrettyJson", ""), ("toRawJson", None), ("mustToJson", None)):
         if name in result:
             result[name] = _json_only(result[name], empty)
@@ -103,14 +111,45 @@ def _with_clock(function: Function, epoch: int | None) -> Function:
     return functools.partial(function, clock=clock)
 
 
-def _string_keyed(function: Function) -> Function:
+def _string_keyed(function: Function, positions: slice) -> Function:
     @functools.wraps(function)
     def checked(*arguments: object) -> object:
-        for argument in arguments:
-            if isinstance(argument, AnyKeyMap) or (isinstance(argument, TracedMap) and argument.any_key):
-                raise TypeError(
-                    "wrong type for value; expected map[string]interface {}; got map[interface {}]interface {}"
-                )
+        for argument in arguments[positions]:
+            if not isinstance(argument, dict) or is_any_key(argument):
+                got = "map[interface {}]interface {}" if isinstance(argument, dict) else type(argument).__name__
+                raise TypeError(f"wrong type for value; expected map[string]interface {{}}; got {got}")
+        return function(*arguments)
+
+    return checked
+
+
+def is_any_key(value: object) -> bool:
+    """Tell whether a value is a map with keys of any type."""
+    return isinstance(value, AnyKeyMap) or (isinstance(value, TracedMap) and value.any_key)
+
+
+def _sorted(name: str, function: Function) -> Function:
+    """Fix the order of `keys` and `values`, which Go leaves to chance: by key."""
+
+    @functools.wraps(function)
+    def ordered(*maps: object) -> object:
+        if name == "keys":
+            return [key for item in maps if isinstance(item, dict) for key in sorted(item)]
+        return [item[key] for item in maps if isinstance(item, dict) for key in sorted(item)]
+
+    return ordered
+
+
+def _dig(function: Function) -> Function:
+    @functools.wraps(function)
+    def checked(*arguments: object) -> object:
+        current = arguments[-1] if arguments else None
+        for key in arguments[:-2]:
+            if is_any_key(current):
+                raise TypeError("interface conversion: map[interface {}]interface {}, not map[string]interface {}")
+            if not isinstance(current, dict) or key not in current:
+                break
+            current = current[key]
         return function(*arguments)
 
     return checked
@@ -157,11 +196,96 @@ def _json_only(function: Function, empty: str | None) -> Function:
     return checked
 
 
-def check_format(layout: object) -> None:
-    """Refuse `printf` layouts with absurd widths.
+def go_builtins(functions: Mapping[str, Function], nothing: tuple[object, ...], nil: object) -> dict[str, Function]:
+    """Return Go's own functions with the corners the engine rounds off.
 
-    Raises:
-        ValueError: A width or a precision has five digits or more, or comes from an argument.
+    Args:
+        functions: The engine's versions, by name.
+        nothing: The engine's values for "there is none", None included.
+        nil: The one of them that prints as `<nil>`.
     """
-    if isinstance(layout, str) and _WIDTH.search(layout):
-        raise ValueError(f"printf layout {layout[:40]!r} asks for an absurd width")
+
+    def absent(value: object) -> bool:
+        return value is None or any(value is item for item in nothing)
+
+    def printable(values: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(nil if absent(value) else value for value in values)
+
+    def equal(first: object, *others: object) -> bool:
+        if not others:
+            raise TypeError("missing argument for comparison")
+        return any(_equal_pair(functions["eq"], first, other, absent) for other in others)
+
+    def not_equal(first: object, second: object) -> bool:
+        return not _equal_pair(functions["eq"], first, second, absent)
+
+    def index(value: object, *indexes: object) -> object:
+        if isinstance(value, dict) and indexes and not isinstance(indexes[0], str):
+            if not is_any_key(value):
+                raise TypeError(f"value has type {type(indexes[0]).__name__}; should be string")
+        if len(indexes) > 1:
+            return index(functions["index"](value, indexes[0]), *indexes[1:])
+        return functions["index"](value, *indexes)
+
+    def formatted(layout: object, *values: object) -> object:
+        if not isinstance(layout, str):
+            return functions["printf"](layout, *printable(values))
+        wide = "*" in layout and any(isinstance(value, int) and abs(value) > _WIDEST for value in values)
+        if wide or _WIDTH.search(layout):
+            raise ValueError(f"printf layout {layout[:40]!r} asks for an absurd width")
+        return functions["printf"](*_by_element(functions["printf"], layout, printable(values)))
+
+    def storing(function: Function) -> Function:
+        @functools.wraps(function)
+        def stored(*arguments: object) -> object:
+            return function(*(None if absent(argument) else argument for argument in arguments))
+
+        return stored
+
+    return {
+        **{name: storing(functions[name]) for name in _STORING if name in functions},
+        "eq": equal,
+        "ne": not_equal,
+        "index": index,
+        "printf": formatted,
+        "print": lambda *values: functions["print"](*printable(values)),
+        "println": lambda *values: functions["println"](*printable(values)),
+    }
+
+
+def _equal_pair(equal: Function, left: object, right: object, absent: Callable[[object], bool]) -> bool:
+    if absent(left) != absent(right):
+        other = right if absent(left) else left
+        if isinstance(other, bool | int | float | str):
+            return False
+    return bool(equal(left, right))
+
+
+def _by_element(
+    printf: Function, layout: str, values: tuple[object, ...]
+) -> tuple[object, ...]:
+    """Spread verbs over the elements of lists and maps, as Go does: `%d` of [1 2] is `[1 2]`."""
+    if not any(isinstance(value, list | tuple | dict) for value in values) or "[" in layout or "*" in layout:
+        return (layout, *values)
+    rest = list(values)
+
+    def spread(value: object, verb: str) -> str:
+        if isinstance(value, dict):
+            pairs = (f"{spread(key, verb)}:{spread(value[key], verb)}" for key in sorted(value, key=str))
+            return f"map[{' '.join(pairs)}]"
+        if isinstance(value, list | tuple):
+            return f"[{' '.join(spread(item, verb) for item in value)}]"
+        return str(printf(verb, value))
+
+    index = 0
+    pieces: list[str] = []
+    cursor = 0
+    for match in _VERB.finditer(layout):
+        if match["verb"] == "%":
+            continue
+        if index < len(rest) and isinstance(rest[index], list | tuple | dict) and match["verb"] not in "vT":
+            rest[index] = spread(rest[index], match[0])
+            pieces += (layout[cursor : match.start()], "%s")
+            cursor = match.end()
+        index += 1
+    return ("".join(pieces) + layout[cursor:], *rest)

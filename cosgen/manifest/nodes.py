@@ -189,38 +189,43 @@ def is_merge(key: Node) -> bool:
 
 
 def merged_items(
-    node: MappingNode, report: Callable[[Node, str], None] | None = None
+    node: Node, report: Callable[[Node, str], None] | None = None, *, as_written: bool = False
 ) -> dict[Scalar, tuple[Node, Node]]:
     """Return key -> (key node, value node), with `<<` followed and keys applied in file order.
 
     So a `<<` that stands after a key overwrites it, and of a list of merged maps the first wins.
+    With `as_written` keys are text: `y` is not `true`.
     """
     result: dict[Scalar, tuple[Node, Node]] = {}
     for key, value in node.value:
         if is_merge(key):
-            _merge_into(result, value, report)
+            _merge_into(result, value, report, as_written=as_written)
         elif isinstance(key, ScalarNode):
             try:
-                name = scalar_value(key)
+                name = str(key.value) if as_written else scalar_value(key)
             except ScalarError as error:
                 if report:
                     report(key, str(error))
                 continue
-            result[name if isinstance(name, str) or not key.tag else name] = (key, value)
+            result[name] = (key, value)
         elif report:
             report(key, "a list or a map cannot be a key")
     return result
 
 
 def _merge_into(
-    result: dict[Scalar, tuple[Node, Node]], value: Node, report: Callable[[Node, str], None] | None
+    result: dict[Scalar, tuple[Node, Node]],
+    value: Node,
+    report: Callable[[Node, str], None] | None,
+    *,
+    as_written: bool,
 ) -> None:
     if isinstance(value, MappingNode):
-        result.update(merged_items(value, report))
+        result.update(merged_items(value, report, as_written=as_written))
         return
     if isinstance(value, SequenceNode) and all(isinstance(item, MappingNode) for item in value.value):
         for item in reversed(value.value):
-            result.update(merged_items(item, report))
+            result.update(merged_items(item, report, as_written=as_written))
         return
     if report:
         report(value, "`<<` needs a map or a list of maps")
@@ -268,11 +273,11 @@ def map_pairs(node: Node) -> dict[str, tuple[Node, Node]]:
     """Return key as written -> (key node, value node) of a map; `on` stays `on`."""
     if not isinstance(node, MappingNode):
         return {}
-    return {str(pair[0].value): pair for pair in merged_items(node).values()}
+    return {str(name): pair for name, pair in merged_items(node, as_written=True).items()}
 
 
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
-_KIND_NAMES = {MappingNode: "a map", SequenceNode: "a list"}
+_KIND_NAMES: Mapping[type[Node], str] = {MappingNode: "a map", SequenceNode: "a list"}
 
 
 class Decoder:

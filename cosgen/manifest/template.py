@@ -14,9 +14,12 @@ from gotpl import ContextFunction, ExecutionBudget, RenderContext, SandboxPolicy
 from gotpl.errors import BudgetExceededError, TemplateExecutionError, TemplateSyntaxError
 from gotpl.funcs.helm.functions import function_map
 from gotpl.funcs.sprig import text_func_map
+from gotpl.runtime.sync_vm import _builtin_functions
+from gotpl.runtime.values import INVALID, UNTYPED_NIL
 
 from cosgen.errors import Origin, Problem
-from cosgen.manifest.functions import ClockError, Function, UnsafeFunctionError, check_format, guarded
+from cosgen.manifest.functions import ClockError, Function, UnsafeFunctionError, go_builtins, guarded, has_any_key_map
+from cosgen.manifest.go_yaml import from_yaml, from_yaml_array, to_yaml
 from cosgen.manifest.scalars import Scalar
 from cosgen.manifest.values import ReadLog, TracedMap, Value
 
@@ -172,6 +175,8 @@ class Renderer:
         return SandboxPolicy(
             allow_functions=self._functions,
             allow_context_capabilities=("render-associated",),
+            allow_attributes=("Major", "Minor", "Patch"),
+            allow_methods=("Prerelease", "Metadata", "Original", "Compare"),
             default_budget=_BUDGET,
             max_template_chars=16_000_000,
         )
@@ -276,17 +281,24 @@ def _substitute(text: str, values: Mapping[Scalar, Value], log: ReadLog) -> str 
 
 def _function_table(settings: TemplateSettings) -> dict[str, Function]:
     sprig = text_func_map(environ=dict(settings.environment))
-    extra = function_map(include=_include, tpl=_include, required=_include, fail=_include)  # type: ignore[arg-type]  # only the conversions are taken
+    extra = function_map(include=_include, tpl=_include, required=_include, fail=_include)
     functions: dict[str, Function] = {
         **sprig,
-        **{
-            name: extra[name]
-            for name in ("toToml", "toYaml", "fromYaml", "fromYamlArray", "fromJson", "fromJsonArray")
-        },
+        **{name: extra[name] for name in ("toToml", "fromJson", "fromJsonArray")},
+        "toYaml": _to_yaml,
+        "fromYaml": from_yaml,
+        "fromYamlArray": from_yaml_array,
     }
     table = guarded(functions, allow=settings.allow, epoch=settings.epoch)
-    table["include"] = ContextFunction(sync=_include, capabilities=frozenset({"render-associated"}))  # type: ignore[assignment]  # the engine calls it with a context
+    table |= go_builtins({**table, **_builtin_functions("go")}, (INVALID, UNTYPED_NIL), UNTYPED_NIL)
+    table["include"] = ContextFunction(sync=_include, capabilities=frozenset({"render-associated"}))
     return table
+
+
+def _to_yaml(value: object) -> str:
+    if has_any_key_map(value):
+        return ""
+    return to_yaml(value, lambda item: item is None or item is INVALID or item is UNTYPED_NIL)
 
 
 def _include(context: RenderContext, name: str, data: object) -> object:
@@ -299,7 +311,7 @@ def _describe(error: BaseException, origin: Origin) -> Problem:
         if isinstance(cause, UnsafeFunctionError):
             return Problem(
                 what=f"template calls {cause}",
-                fix=f"take the value from a values file, or list {cause.name} in cosgen.yaml, templates.allow_functions",
+                fix=f"take the value from a values file, or add {cause.name!r} to templates.allow_functions in cosgen.yaml",
                 id="CG012",
                 origin=origin,
             )
@@ -335,4 +347,4 @@ def _message(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-__all__ = ["Rendered", "Renderer", "TemplateFile", "TemplateSettings", "check_format"]
+__all__ = ["Rendered", "Renderer", "TemplateFile", "TemplateSettings"]

@@ -5,6 +5,7 @@ out of definitions and values files have keys of any type (`AnyKeyMap`), which m
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -40,8 +41,8 @@ def decode_values(node: Node | None, decoder: Decoder) -> dict[Scalar, Value]:
         )
         return {}
     result: dict[Scalar, Value] = {}
-    for key, value in merged_items(node, _reporter(decoder)).values():
-        result[str(key.value)] = _any_key_value(value, decoder)
+    for key, (_, value) in merged_items(node, _reporter(decoder), as_written=True).items():
+        result[key] = _any_key_value(value, decoder)
     return result
 
 
@@ -62,7 +63,11 @@ def decode_json_values(node: Node, decoder: Decoder) -> Value:
     """Return a collection's entry as template values: text keys, and every number a float."""
     if isinstance(node, ScalarNode):
         value = decoder.scalar(node)
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return value
+        if math.isinf(value) or math.isnan(value):
+            decoder.report(node, f"{node.value} cannot be in a collection", "quote it, or use a finite number")
+        return float(value)
     if isinstance(node, SequenceNode):
         return [decode_json_values(item, decoder) for item in node.value]
     result: dict[Scalar, Value] = {}
