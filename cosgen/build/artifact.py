@@ -10,12 +10,20 @@ A build writes, beside each other in the output folder (stem = the package's fin
                                    so a folder without it holds no finished artifact.
 """
 
+import hashlib
 import json
+import os
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from cosgen.build.rules import problem
+from cosgen.errors import Problem, VerificationError
 
 RECORD_SUFFIX = ".artifact.json"
 RECORD_SCHEMA = 1
+PARTIAL_PREFIX = ".partial-"  # files under way; left behind only by a killed process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,4 +60,116 @@ class ArtifactRecord:
 
     def to_json(self) -> str:
         """Return the record as canonical JSON (sorted keys, one trailing newline)."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, indent=1) + "\n"
+        data = asdict(self) | {"definition": dict(self.definition), "build": dict(self.build)}
+        return json.dumps(data, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "ArtifactRecord":
+        """Undo `to_json`.
+
+        Raises:
+            ValueError: The text is not a record of this schema.
+        """
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("schema") != RECORD_SCHEMA:
+            raise ValueError(f"not an artifact record of schema {RECORD_SCHEMA}")
+        try:
+            references = {name: FileRef(**data[name]) for name in _REFERENCES}
+            fields = {**data, **references, "files": tuple(data["files"])}
+            return cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not an artifact record: {error}") from error
+
+    @property
+    def references(self) -> tuple[FileRef, ...]:
+        """The files the record names."""
+        return (self.archive, self.metadata, self.sbom, self.provenance)
+
+
+_REFERENCES = ("archive", "metadata", "sbom", "provenance")
+
+
+def record_name(fingerprint: str) -> str:
+    """Return the name of a package's record in the output folder."""
+    return fingerprint + RECORD_SUFFIX
+
+
+def store_record(folder: Path, record: ArtifactRecord) -> Path:
+    """Write a record, last of its set and in one step."""
+    path = folder / record_name(record.fingerprint)
+    store_bytes(path, record.to_json().encode("utf-8", "surrogateescape"))
+    return path
+
+
+def store_bytes(path: Path, data: bytes) -> None:
+    """Write a file in one step: it has its old content or its new one, never a part."""
+    partial = path.with_name(f"{PARTIAL_PREFIX}{path.name}.{os.getpid()}.{threading.get_ident()}")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def find_record(folder: Path, fingerprint: str) -> ArtifactRecord | None:
+    """Return the record of a package whose files are all there with the sizes it names, or None.
+
+    Digests are not computed: this answers "is it done?" in the time of a few `stat` calls.
+    """
+    path = folder / record_name(fingerprint)
+    try:
+        record = ArtifactRecord.from_json(path.read_text("utf-8", "surrogateescape"))
+        whole = all((folder / ref.name).stat().st_size == ref.size for ref in record.references)
+    except (OSError, ValueError):
+        return None
+    return record if whole and _names_are_plain(record) else None
+
+
+def read_records(folder: Path) -> tuple[ArtifactRecord, ...]:
+    """Return all records of a folder, sorted by fingerprint, after checking every file they name.
+
+    Raises:
+        VerificationError: With every record that cannot be read and every file that is missing, has another
+            size or other bytes.
+    """
+    records: list[ArtifactRecord] = []
+    problems: list[Problem] = []
+    for path in sorted(folder.glob(f"*{RECORD_SUFFIX}")):
+        try:
+            record = ArtifactRecord.from_json(path.read_text("utf-8", "surrogateescape"))
+        except (OSError, ValueError) as error:
+            problems.append(problem("CG490", f"{path.name}: {error}"))
+            continue
+        problems.extend(check_record(folder, record))
+        records.append(record)
+    if problems:
+        raise VerificationError(*problems)
+    return tuple(sorted(records, key=lambda record: record.fingerprint))
+
+
+def check_record(folder: Path, record: ArtifactRecord) -> tuple[Problem, ...]:
+    """Return what is wrong with the files of a record; () when all bytes are as it says."""
+    if not _names_are_plain(record):
+        return (problem("CG490", f"the record of {record.fingerprint} names a file outside of its folder"),)
+    return tuple(_wrong(folder, record, ref) for ref in record.references if not _is_right(folder, ref))
+
+
+def _names_are_plain(record: ArtifactRecord) -> bool:
+    return all("/" not in ref.name and ref.name not in ("", ".", "..") for ref in record.references)
+
+
+def _is_right(folder: Path, ref: FileRef) -> bool:
+    try:
+        return file_ref(folder / ref.name) == ref
+    except OSError:
+        return False
+
+
+def _wrong(folder: Path, record: ArtifactRecord, ref: FileRef) -> Problem:
+    there = (folder / ref.name).is_file()
+    what = "has other bytes than its record says" if there else "is missing"
+    return problem("CG490", f"{ref.name} of {record.fingerprint} {what}")
+
+
+def file_ref(path: Path) -> FileRef:
+    """Return name, size and digest of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileRef(name=path.name, digest=f"sha256:{digest}", size=os.fstat(file.fileno()).st_size)

@@ -1,0 +1,383 @@
+"""The one door to the container engine: Docker, or Podman through its compatible socket."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import docker
+import docker.errors
+import requests
+
+from cosgen.build.buildkit import BuildkitProcess, find_buildkit
+from cosgen.build.credentials import Credentials, parse_reference
+from cosgen.build.rules import problem
+from cosgen.errors import BuildError, MissingToolError
+
+# Marks every image we make; only what carries it is ever pruned.
+LABEL = "org.cosgen.input-digest"
+_PING_SECONDS = 5
+_CALL_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What answers at the socket, and how images are built with it."""
+
+    url: str
+    name: str  # "Docker" or "Podman"
+    version: str
+    platform: str  # os/arch
+    root: str  # folder of the engine's data on its host
+    storage: str  # "overlay2", …
+    builder: str  # "BuildKit" or "classic"
+    reason: str  # why that builder
+    command: str = ""  # path of the docker command, for BuildKit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageInfo:
+    """What the engine tells of an image."""
+
+    id: str  # "sha256:" + 64 hex
+    diff_ids: tuple[str, ...]  # bottom first
+    platform: str  # os/arch[/variant]
+    labels: Mapping[str, str]
+    digests: tuple[str, ...]  # repository@sha256:…, as registries know it
+    size: int  # bytes
+    overlay: tuple[Path, ...]  # one directory per layer, bottom first; () when the driver has none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageJob:
+    """One image to build. `context` is a tar that holds the Dockerfile under `dockerfile`."""
+
+    tag: str
+    dockerfile: str
+    context: Callable[[], IO[bytes]]
+    arguments: Mapping[str, str]  # build arguments
+    labels: Mapping[str, str]
+    platform: str = ""
+    network: str = ""
+    no_cache: bool = False
+
+
+Log = Callable[[str], None]
+
+
+class Engine:
+    """A connection to an engine. Methods may be called from several threads."""
+
+    def __init__(self, client: docker.DockerClient, info: EngineInfo, environment: Mapping[str, str]) -> None:
+        self._client = client
+        self._api: Any = client.api  # the SDK's types lack half of its methods
+        self._environment = dict(environment)
+        self._running: set[BuildkitProcess] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self.info = info
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+    def stop(self) -> None:
+        """End every build under way; calls in other threads raise soon after."""
+        self._stopped.set()
+        with self._lock:
+            running = tuple(self._running)
+        for process in running:
+            process.stop()
+
+    def tags(self, repository: str) -> dict[str, str]:
+        """Return the local tags of a repository with their image ids, in one request."""
+        found: dict[str, str] = {}
+        with _calls("list images"):
+            for image in self._api.images(name=repository):
+                for name in image.get("RepoTags") or ():
+                    owner, _, tag = name.rpartition(":")
+                    if owner.removeprefix("localhost/") == repository.removeprefix("localhost/"):
+                        found[tag] = image["Id"]
+        return found
+
+    def find_image(self, reference: str) -> ImageInfo | None:
+        """Return what is known of a local image, or None."""
+        try:
+            with _calls(f"look at {reference}"):
+                found = self._api.inspect_image(reference)
+        except _NotFoundError:
+            return None
+        return _image_info(found)
+
+    def build(self, job: ImageJob, log: Log) -> str:
+        """Build and tag an image; return its id.
+
+        Raises:
+            BuildError: The build failed, or was stopped.
+        """
+        if self._stopped.is_set():
+            raise BuildError(problem("CG492", f"{job.tag} was not built: stopped"))
+        if self.info.builder == "BuildKit":
+            self._build_with_command(job, log)
+        else:
+            self._build_with_sdk(job, log)
+        image = self.find_image(job.tag)
+        if image is None:
+            raise BuildError(problem("CG451", f"the engine built {job.tag} and does not have it"))
+        return image.id
+
+    def pull(self, reference: str, credentials: Credentials, platform: str = "") -> bool:
+        """Pull an image; False when the registry does not have it.
+
+        Raises:
+            BuildError: The registry does not answer or refuses.
+        """
+        parts = parse_reference(reference)
+        try:
+            with _calls(f"pull {reference}"):
+                for line in self._api.pull(
+                    parts.repository,
+                    tag=parts.digest or parts.tag or "latest",
+                    stream=True,
+                    decode=True,
+                    auth_config=_auth(credentials, parts.host),
+                    platform=platform or None,
+                ):
+                    _raise_error(line, reference)
+        except _NotFoundError:
+            return False
+        return True
+
+    def push(self, reference: str, credentials: Credentials) -> None:
+        """Push a tag.
+
+        Raises:
+            BuildError: The registry does not answer or refuses.
+        """
+        parts = parse_reference(reference)
+        with _calls(f"push {reference}"):
+            for line in self._api.push(
+                parts.repository,
+                tag=parts.tag,
+                stream=True,
+                decode=True,
+                auth_config=_auth(credentials, parts.host),
+            ):
+                _raise_error(line, reference)
+
+    def tag(self, source: str, reference: str) -> None:
+        """Give an image one more name."""
+        parts = parse_reference(reference)
+        with _calls(f"tag {reference}"):
+            self._api.tag(source, parts.repository, parts.tag)
+
+    def untag(self, reference: str) -> None:
+        """Take a name from an image, and the image away when it was the last; absent is well."""
+        try:
+            with _calls(f"remove {reference}"):
+                self._api.remove_image(reference)
+        except _NotFoundError:
+            return
+
+    def import_tar(
+        self, chunks: Iterable[bytes], reference: str, labels: Mapping[str, str], platform: str
+    ) -> str:
+        """Make a one-layer image of a tar stream; return its id."""
+        parts = parse_reference(reference)
+        changes = [f'LABEL "{key}"="{value}"' for key, value in sorted(labels.items())]
+        parameters = {
+            "fromSrc": "-",
+            "repo": parts.repository,
+            "tag": parts.tag,
+            "changes": changes,
+            "platform": platform,
+        }
+        with _calls(f"import {reference}"):
+            response = self._api._post(  # noqa: SLF001 - the SDK's own import has no platform
+                self._api._url("/images/create"),  # noqa: SLF001 - as above
+                data=chunks,
+                params={key: value for key, value in parameters.items() if value},
+                headers={"Content-Type": "application/tar"},
+            )
+            text = self._api._result(response)  # noqa: SLF001 - as above
+        if '"errorDetail"' in text:
+            raise BuildError(problem("CG451", f"the engine did not import {reference}: {text.strip()}"))
+        image = self.find_image(reference)
+        if image is None:
+            raise BuildError(problem("CG451", f"the engine imported {reference} and does not have it"))
+        return image.id
+
+    def save(self, reference: str) -> Iterator[bytes]:
+        """Stream an image with all its layers, as `docker save` does."""
+        with _calls(f"save {reference}"):
+            yield from self._api.get_image(reference, chunk_size=1 << 20)
+
+    def prune(self) -> int:
+        """Remove dangling images and stopped containers that carry our label; return how many images."""
+        with _calls("prune"):
+            self._api.prune_containers(filters={"label": [LABEL]})
+            found = self._api.prune_images(filters={"dangling": True, "label": [LABEL]})
+        return len(found.get("ImagesDeleted") or ())
+
+    def _build_with_command(self, job: ImageJob, log: Log) -> None:
+        process = BuildkitProcess(self.info.command, job, self.info.url, self._environment)
+        with self._lock:
+            self._running.add(process)
+        try:
+            code = process.run(log)
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        if self._stopped.is_set():
+            raise BuildError(problem("CG492", f"{job.tag} was not built: stopped"))
+        if code:
+            raise BuildError(problem("CG451", f"{job.tag}: the build ended with code {code}"))
+
+    def _build_with_sdk(self, job: ImageJob, log: Log) -> None:
+        with _calls(f"build {job.tag}"), job.context() as context:
+            for line in self._api.build(
+                fileobj=context,
+                custom_context=True,
+                dockerfile=job.dockerfile,
+                tag=job.tag,
+                buildargs=dict(job.arguments),
+                labels=dict(job.labels),
+                platform=job.platform or None,
+                network_mode=job.network or None,
+                nocache=job.no_cache,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            ):
+                if self._stopped.is_set():
+                    raise BuildError(problem("CG492", f"{job.tag} was not built: stopped"))
+                if text := line.get("stream"):
+                    log(str(text).rstrip("\n"))
+                if text := line.get("error"):
+                    log(str(text))
+                    raise BuildError(problem("CG451", f"{job.tag}: {text}"))
+
+
+def connect(environment: Mapping[str, str], *, builder: str = "") -> Engine:
+    """Connect to the first engine that answers.
+
+    Args:
+        environment: DOCKER_HOST (and DOCKER_TLS_VERIFY, DOCKER_CERT_PATH) are honored; else the usual
+            sockets of Docker and Podman are tried.
+        builder: "BuildKit" or "classic" to insist on one; "" for the best there is.
+
+    Raises:
+        MissingToolError: None answers; the message tells what was tried.
+    """
+    tried: list[str] = []
+    for url in engine_urls(environment):
+        found = dict(environment) | {"DOCKER_HOST": url}
+        try:
+            client = docker.DockerClient.from_env(environment=found, timeout=_PING_SECONDS)
+            client.ping()
+            info = _engine_info(client, url, environment, builder)
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            tried.append(f"{url} ({str(error).splitlines()[0][:160]})")
+            continue
+        cast("Any", client.api).timeout = _CALL_SECONDS
+        return Engine(client, info, environment)
+    raise MissingToolError(problem("CG450", f"no container engine answers; tried {', '.join(tried)}"))
+
+
+def engine_urls(environment: Mapping[str, str]) -> Sequence[str]:
+    """Return where engines are looked for, best first."""
+    if environment.get("DOCKER_HOST"):
+        return (environment["DOCKER_HOST"],)
+    runtime = environment.get("XDG_RUNTIME_DIR", "")
+    sockets = ["/var/run/docker.sock"]
+    sockets += [f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock"] if runtime else []
+    return tuple(f"unix://{path}" for path in (*sockets, "/run/podman/podman.sock"))
+
+
+def _engine_info(
+    client: docker.DockerClient, url: str, environment: Mapping[str, str], builder: str
+) -> EngineInfo:
+    version, info = client.version(), client.info()
+    names = [str(part.get("Name", "")) for part in version.get("Components") or ()]
+    name = "Podman" if any("Podman" in item for item in names) else "Docker"
+    command, reason = ("", "Podman builds through its compatible API")
+    if builder == "classic":
+        reason = "asked for"
+    elif name == "Docker":
+        command, reason = find_buildkit(environment, url)
+    if builder == "BuildKit" and not command:
+        raise MissingToolError(problem("CG450", f"BuildKit is asked for, but {reason}"))
+    return EngineInfo(
+        url=url,
+        name=name,
+        version=str(version.get("Version", "")),
+        platform=f"{version.get('Os', 'linux')}/{version.get('Arch', '')}",
+        root=str(info.get("DockerRootDir", "")),
+        storage=str(info.get("Driver", "")),
+        builder="BuildKit" if command else "classic",
+        reason=reason,
+        command=command,
+    )
+
+
+def _image_info(found: Mapping[str, Any]) -> ImageInfo:
+    config = found.get("Config") or {}
+    layers = tuple((found.get("RootFS") or {}).get("Layers") or ())
+    parts = [found.get("Os") or "linux", found.get("Architecture") or "", found.get("Variant") or ""]
+    return ImageInfo(
+        id=found["Id"] if ":" in found["Id"] else f"sha256:{found['Id']}",
+        diff_ids=layers,
+        platform="/".join(part for part in parts if part),
+        labels=dict(config.get("Labels") or {}),
+        digests=tuple(found.get("RepoDigests") or ()),
+        size=int(found.get("Size") or 0),
+        overlay=_overlay_folders(found.get("GraphDriver") or {}, len(layers)),
+    )
+
+
+def _overlay_folders(driver: Mapping[str, Any], count: int) -> tuple[Path, ...]:
+    data = driver.get("Data") or {}
+    if driver.get("Name") not in ("overlay2", "overlay") or "UpperDir" not in data:
+        return ()
+    lower = [part for part in str(data.get("LowerDir") or "").split(":") if part]
+    folders = tuple(Path(part) for part in reversed([str(data["UpperDir"]), *lower]))
+    return folders if len(folders) == count else ()
+
+
+class _NotFoundError(Exception):
+    """The engine or a registry does not have what was asked for."""
+
+
+def _raise_error(line: Mapping[str, Any], reference: str) -> None:
+    error = line.get("error")
+    if not error:
+        return
+    text = str(error)
+    if "manifest unknown" in text or "not found" in text:
+        raise _NotFoundError(text)
+    denied = any(word in text for word in ("unauthorized", "denied", "authentication", "no basic auth"))
+    raise BuildError(problem("CG481" if denied else "CG480", f"{reference}: {text}"))
+
+
+@contextmanager
+def _calls(what: str) -> Iterator[None]:
+    """Turn the SDK's errors into ours."""
+    try:
+        yield
+    except docker.errors.NotFound as error:
+        raise _NotFoundError(str(error)) from error
+    except docker.errors.DockerException as error:
+        _raise_error({"error": str(getattr(error, "explanation", "") or error)}, what)
+    except requests.RequestException as error:
+        raise BuildError(problem("CG450", f"the engine went away while it was to {what}: {error}")) from error
+
+
+def _auth(credentials: Credentials, host: str) -> dict[str, str] | None:
+    login = credentials.find(host)
+    if login is None:
+        return None
+    if login.user in ("", "<token>"):
+        return {"identitytoken": login.password, "serveraddress": host}
+    return {"username": login.user, "password": login.password, "serveraddress": host}

@@ -1,0 +1,237 @@
+"""Ways to the layers of an image, cheapest first: overlay2's directories, registry blobs, `docker save`.
+
+The first costs the size of what is asked for and reads nothing else; the second the compressed size of the
+wanted layers; the third the size of the whole image, and is there for engines that allow nothing better.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import zstandard
+
+from cosgen.build.engine import Engine, ImageInfo
+from cosgen.build.layers import Layer, Limits, OverlayLayer, TarLayer
+from cosgen.build.registry import ImageName, Registry
+from cosgen.build.rules import problem
+from cosgen.errors import BuildError, VerificationError
+
+_IN_MEMORY = 16 << 20  # bytes; larger layers are spooled to a file without a name
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLayout:
+    """The layers of an image and where they are read."""
+
+    reference: str
+    diff_ids: tuple[str, ...]  # bottom first
+    platform: str
+    labels: tuple[tuple[str, str], ...]
+    way: str  # "overlay2", "registry" or "save"
+    folders: tuple[Path, ...] = ()  # overlay2: one per layer
+    blobs: tuple[tuple[str, str], ...] = ()  # registry: digest and media type of each layer
+
+
+class LayerReader:
+    """Opens layers of images, each in the best way there is."""
+
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        registry: Callable[[], Registry],
+        *,
+        ways: Sequence[str] = ("overlay2", "registry", "save"),
+        limits: Limits | None = None,
+    ) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._ways = tuple(ways)
+        self._limits = limits or Limits()
+
+    def local(self, reference: str, image: ImageInfo) -> ImageLayout:
+        """Describe an image of the engine."""
+        folders: tuple[Path, ...] = ()
+        if "overlay2" in self._ways and self._may_read(image):
+            folders = image.overlay
+        return ImageLayout(
+            reference=reference,
+            diff_ids=image.diff_ids,
+            platform=image.platform,
+            labels=tuple(sorted(image.labels.items())),
+            way="overlay2" if folders else "save",
+            folders=folders,
+        )
+
+    def remote(self, name: ImageName, tag: str) -> ImageLayout | None:
+        """Describe an image of a registry; None when it is not there."""
+        registry = self._registry()
+        manifest = registry.find_manifest(name, tag)
+        if manifest is None:
+            return None
+        document = json.loads(manifest.data)
+        if "layers" not in document:
+            return None
+        config = json.loads(registry.get_blob(name, document["config"]["digest"]))
+        parts = (config.get("os", ""), config.get("architecture", ""), config.get("variant", ""))
+        labels = (config.get("config") or {}).get("Labels") or {}
+        layout = ImageLayout(
+            reference=f"{name}:{tag}",
+            diff_ids=tuple(config["rootfs"]["diff_ids"]),
+            platform="/".join(part for part in parts if part),
+            labels=tuple(sorted(labels.items())),
+            way="registry",
+            blobs=tuple((layer["digest"], layer["mediaType"]) for layer in document["layers"]),
+        )
+        return layout if len(layout.blobs) == len(layout.diff_ids) else None
+
+    @contextmanager
+    def open(self, layout: ImageLayout, wanted: Iterable[str]) -> Iterator[dict[str, Layer]]:
+        """Open layers by diff-id; they are closed with the context."""
+        asked = set(wanted)
+        with ExitStack() as stack:
+            layers: dict[str, Layer] = {}
+            for layer in self._layers(layout, asked):
+                stack.callback(layer.close)
+                layers[layer.diff_id] = layer
+            yield layers
+
+    def _layers(self, layout: ImageLayout, wanted: set[str]) -> Iterator[Layer]:
+        if not wanted:
+            return
+        if layout.way == "overlay2":
+            for diff_id, folder in zip(layout.diff_ids, layout.folders, strict=True):
+                if diff_id in wanted:
+                    yield OverlayLayer(folder, diff_id, self._limits)
+        elif layout.way == "registry":
+            yield from self._blobs(layout, wanted)
+        else:
+            yield from self._saved(layout, wanted)
+
+    def _blobs(self, layout: ImageLayout, wanted: set[str]) -> Iterator[Layer]:
+        name = _repository(layout.reference)
+        registry = self._registry()
+        for diff_id, (digest, media_type) in zip(layout.diff_ids, layout.blobs, strict=True):
+            if diff_id in wanted:
+                chunks = _unpacked(registry.iter_blob(name, digest), media_type)
+                spool, found = _spool(chunks, self._limits.size, diff_id)
+                if found != diff_id:
+                    spool.close()
+                    what = f"a layer of {layout.reference} has the content {found}, not {diff_id}"
+                    raise VerificationError(problem("CG482", what))
+                yield TarLayer(spool, diff_id, self._limits)
+
+    def _saved(self, layout: ImageLayout, wanted: set[str]) -> Iterator[Layer]:
+        """Read the stream of `docker save`: its layers are known by their content, not by their names."""
+        left = set(wanted)
+        stream = _Chunks(self._engine().save(layout.reference))
+        with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", bufsize=_BLOCK) as tar:
+            for info in tar:
+                if not info.isreg() or info.name.endswith(".json") or info.size < tarfile.BLOCKSIZE:
+                    continue
+                file = tar.extractfile(info)
+                if file is None or not left:
+                    continue
+                spool, diff_id = _spool(
+                    iter(lambda f=file: f.read(_BLOCK), b""), self._limits.size, info.name
+                )
+                if diff_id in left:
+                    left.discard(diff_id)
+                    yield TarLayer(spool, diff_id, self._limits)
+                else:
+                    spool.close()
+        if left:
+            what = f"`docker save {layout.reference}` did not give the layers {', '.join(sorted(left))}"
+            raise BuildError(problem("CG451", what))
+
+    def _may_read(self, image: ImageInfo) -> bool:
+        """Tell whether the engine's directories are on this machine, ours to read, and of this image."""
+        root = Path(self._engine().info.root) / "image" / "overlay2" / "layerdb" / "sha256"
+        if not image.overlay or os.geteuid() != 0:
+            return False
+        chain = ""
+        for diff_id, folder in zip(image.diff_ids, image.overlay, strict=True):
+            chain = _chain_id(chain, diff_id)
+            entry = root / chain.removeprefix("sha256:")
+            try:
+                known = (entry / "diff").read_text("ascii"), (entry / "cache-id").read_text("ascii")
+            except OSError:
+                return False
+            if known != (diff_id, folder.parent.name) or not folder.is_dir():
+                return False
+        return True
+
+
+def _chain_id(parent: str, diff_id: str) -> str:
+    if not parent:
+        return diff_id
+    return f"sha256:{hashlib.sha256(f'{parent} {diff_id}'.encode('ascii')).hexdigest()}"
+
+
+def _repository(reference: str) -> ImageName:
+    host, _, rest = reference.partition("/")
+    return ImageName(host, rest.rpartition(":")[0])
+
+
+def _spool(chunks: Iterable[bytes], limit: int, name: str) -> tuple[IO[bytes], str]:
+    """Write a stream to a file without a name; return it with the digest of what was written."""
+    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - the layer owns it
+    digest = hashlib.sha256()
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            file.close()
+            raise BuildError(problem("CG465", f"{name} is larger than {limit >> 20} MiB when unpacked"))
+        digest.update(chunk)
+        file.write(chunk)
+    file.seek(0)
+    return file, f"sha256:{digest.hexdigest()}"
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    while block := file.read(_BLOCK):
+        yield block
+
+
+def _unpacked(chunks: Iterator[bytes], media_type: str) -> Iterator[bytes]:
+    if media_type.endswith("zstd"):
+        reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", _Chunks(chunks)))
+        yield from iter(lambda: reader.read(_BLOCK), b"")
+    elif media_type.endswith("gzip"):
+        with gzip.GzipFile(fileobj=cast("IO[bytes]", _Chunks(chunks)), mode="rb") as file:
+            yield from iter(lambda: file.read(_BLOCK), b"")
+    else:
+        yield from chunks
+
+
+class _Chunks:
+    """An iterator of chunks as a file to read from front to back."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        parts = [self._rest]
+        held = len(self._rest)
+        while size < 0 or held < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            parts.append(chunk)
+            held += len(chunk)
+        data = b"".join(parts)
+        if size < 0:
+            self._rest = b""
+            return data
+        self._rest = data[size:]
+        return data[:size]
