@@ -207,8 +207,21 @@ class _Assembly:
         if bare.problem is not None or _lists(bare.text) == _lists(text):
             return spec
         first, _ = self._decode(folder, bare.text)
+        if first.requires != spec.requires:
+            self._report_conditional(folder)
         return replace(
             spec, requires=spec.requires or first.requires, conflicts=spec.conflicts or first.conflicts
+        )
+
+    def _report_conditional(self, folder: PackageFolder) -> None:
+        self.problems.append(
+            Problem(
+                what="`requires` differs with and without values files",
+                fix="require the same packages in both cases",
+                id="CG076",
+                origin=Origin(folder.build_path),
+                severity=Severity.WARNING,
+            )
         )
 
     def _files(self, folder: PackageFolder, human: str) -> tuple[ContextFile, ...]:

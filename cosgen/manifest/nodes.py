@@ -351,13 +351,26 @@ class Decoder:
         if not isinstance(node, MappingNode):
             return MappingProxyType({})
         result: dict[str, tuple[Node, Node]] = {}
-        for name, pair in merged_items(node, self._bad_key).items():
+        merged = merged_items(node, self._bad_key)
+        if len(merged) < len(node.value):
+            self._report_twice(node)
+        for name, pair in merged.items():
             text = key_text(name)
             if text is None:
                 self._bad_key(pair[0], "null cannot be a key")
             else:
                 result[text] = pair
         return result
+
+    def _report_twice(self, node: MappingNode) -> None:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, ScalarNode) and not is_merge(key):
+                if key.value in seen:
+                    self.report(
+                        key, f"the key `{key.value}` is written twice; the last counts", "remove one", "CG079", Severity.WARNING
+                    )
+                seen.add(key.value)
 
     def _bad_key(self, node: Node, what: str) -> None:
         self.report(node, what, "use a word as key")

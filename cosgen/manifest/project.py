@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from cosgen.errors import Origin, Problem
 from cosgen.manifest.config import (
+    WORD,
     BudgetConfig,
     ChannelConfig,
     CiConfig,
@@ -165,7 +166,9 @@ def guess_variants(config: ProjectConfig, values_names: Iterable[str]) -> Projec
         config: The settings as written.
         values_names: Names of the files in `values/`.
     """
-    if config.flavors or config.arches or config.values:
+    if config.values and not config.flavors and not config.arches:
+        return _named_by_values(config)
+    if config.flavors or config.arches:
         return replace(config, arches=config.arches or (_DEFAULT_ARCH,))
     found = [match for name in sorted(values_names) if (match := _VALUES_NAME.fullmatch(name))]
     flavors = tuple(sorted({match["flavor"] for match in found if match["flavor"]}))
@@ -179,6 +182,16 @@ def guess_variants(config: ProjectConfig, values_names: Iterable[str]) -> Projec
         arches = tuple(sorted({match["arch"] for match in plain}))
         return replace(config, arches=arches, values=("values/{arch}.yaml",))
     return replace(config, arches=(_DEFAULT_ARCH,))
+
+
+def _named_by_values(config: ProjectConfig) -> ProjectConfig:
+    """Name the one variant of a project after its last values file: green-x86_64.yaml says both."""
+    match = _VALUES_NAME.fullmatch(config.values[-1].rpartition("/")[2])
+    if match is None or "{" in config.values[-1]:
+        return replace(config, arches=(_DEFAULT_ARCH,))
+    flavor = match["flavor"] or ""
+    flavors = (flavor,) if re.fullmatch(WORD, flavor) else ()
+    return replace(config, flavors=flavors, arches=(match["arch"],))
 
 
 def variants_of(config: ProjectConfig) -> tuple[Variant, ...]:

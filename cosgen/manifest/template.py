@@ -92,7 +92,7 @@ class Renderer:
     @cached_property
     def _prefix(self) -> str | None:
         """What shared templates put before every package; None when only gluing can tell."""
-        outside = _outside_definitions(self._glue)
+        outside = outside_definitions(self._glue)
         if "{{" in outside or _TRIMMED_END.search(self._glue):
             return None
         return outside
@@ -205,7 +205,7 @@ def _names(pattern: re.Pattern[str], text: str) -> list[str]:
     return [quoted or raw for quoted, raw in pattern.findall(text)]
 
 
-def _outside_definitions(text: str) -> str:
+def outside_definitions(text: str) -> str:
     """Return shared templates' own text: what stands outside `define` and would precede every package."""
     if "{{" not in text:
         return text
@@ -347,4 +347,4 @@ def _message(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-__all__ = ["Rendered", "Renderer", "TemplateFile", "TemplateSettings"]
+__all__ = ["Rendered", "Renderer", "TemplateFile", "TemplateSettings", "outside_definitions"]
