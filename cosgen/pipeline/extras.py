@@ -1,0 +1,309 @@
+"""The project's own jobs (ISO, VM tests, cloud images), the site, and the jobs that come with time."""
+
+from collections.abc import Mapping, Sequence
+
+from cosgen.manifest.config import ChannelConfig, JobConfig
+from cosgen.manifest.platform import Variant
+from cosgen.pipeline.commands import Variable
+from cosgen.pipeline.model import (
+    Access,
+    Call,
+    Condition,
+    Context,
+    Job,
+    OnManual,
+    OnSchedule,
+    Pages,
+    Pipeline,
+    Shell,
+    Step,
+    Upload,
+    Value,
+    When,
+    frozen,
+)
+from cosgen.pipeline.model import Concurrency as Group
+from cosgen.pipeline.scene import Provider, Scene, slug
+from cosgen.pipeline.stages import (
+    LIGHT_MINUTES,
+    LONG_MINUTES,
+    READ,
+    hooks,
+    identity_steps,
+    logins,
+    prepare,
+    writer_env,
+    writer_permissions,
+)
+
+NIGHTLY = "23 3 * * *"
+WEEKLY = "47 4 * * 1"
+_SITE = "public"
+
+
+# --- own jobs ---------------------------------------------------------------------------------------
+
+
+def own_job_ids(scene: Scene, config: JobConfig, name: str, variants: Sequence[Variant]) -> tuple[str, ...]:
+    """Return the ids of the jobs one entry of `ci.jobs` becomes."""
+    if not config.per_variant or len(scene.variants) == 1:
+        return (f"job-{slug(name)}",)
+    return tuple(f"job-{slug(name)}--{slug(variant.key)}" for variant in variants)
+
+
+def own_jobs(
+    scene: Scene,
+    channel: ChannelConfig,
+    variants: Sequence[Variant],
+    *,
+    after: Sequence[str],
+    stages: Mapping[str, tuple[str, ...]],
+    request: bool,
+) -> tuple[Job, ...]:
+    """Return the project's own jobs of a channel's pipeline that follow one of these stages.
+
+    Args:
+        scene: The settings.
+        channel: Whose pipeline it is.
+        variants: What the pipeline builds.
+        after: Stages asked for.
+        stages: Ids of the jobs that end each stage.
+        request: It is a pull request: only jobs that say so, without secrets.
+    """
+    jobs: list[Job] = []
+    for name, config in scene.config.ci.jobs.items():
+        named = name in channel.gates
+        wanted = (
+            config.pull_requests
+            if request
+            else named or not config.channels or channel.name in config.channels
+        )
+        if not wanted or config.after not in after:
+            continue
+        ids = own_job_ids(scene, config, name, variants)
+        for index, job_id in enumerate(ids):
+            variant = variants[index] if len(ids) > 1 else variants[0]
+            jobs.append(_own_job(scene, name, config, variant, job_id, stages, request=request))
+    known = {job.id for job in jobs} | {job_id for ids in stages.values() for job_id in ids}
+    return tuple(job for job in _in_order(jobs) if set(job.needs) <= known)
+
+
+def _in_order(jobs: list[Job]) -> list[Job]:
+    done: dict[str, Job] = {}
+    left = list(jobs)
+    inside = {job.id for job in jobs}
+    while left:
+        ready = [job for job in left if all(need in done or need not in inside for need in job.needs)]
+        if not ready:
+            break  # a circle: the settings' own check tells it
+        done.update((job.id, job) for job in ready)
+        left = [job for job in left if job.id not in done]
+    return list(done.values())
+
+
+def _own_job(
+    scene: Scene,
+    name: str,
+    config: JobConfig,
+    variant: Variant,
+    job_id: str,
+    stages: Mapping[str, tuple[str, ...]],
+    *,
+    request: bool,
+) -> Job:
+    env: dict[str, Value] = {"COSGEN_FLAVOR": variant.flavor, "COSGEN_ARCH": variant.arch}
+    if not request:
+        env.update((secret, scene.secret(secret)) for secret in config.secrets)
+    where = config.runner or variant.arch
+    suffix = job_id.partition("--")[2]
+    others = [
+        f"job-{slug(need)}--{suffix}"
+        if suffix and scene.config.ci.jobs[need].per_variant
+        else f"job-{slug(need)}"
+        for need in config.needs
+        if need in scene.config.ci.jobs
+    ]
+    get: tuple[Step, ...] = ()
+    if config.packages and not request and scene.has_cache:
+        options = [("--flavor", variant.flavor)] if variant.flavor else []
+        options += [("--arch", variant.arch), ("--output", "packages"), ("--pull", "")]
+        get = (
+            *logins(scene),
+            Call(title="Fetch packages", words="build", arguments=config.packages, options=tuple(options)),
+        )
+    keep = (Upload(name=job_id, paths=config.artifacts, days=scene.config.ci.artifact_days),)
+    return Job(
+        id=job_id,
+        title=f"{name} {variant.key}" if suffix else name,
+        stage={"plan": "build", "build": "gate", "gate": "publish"}.get(config.after, "site"),
+        steps=(
+            *prepare(scene),
+            *get,
+            *(
+                Shell(title=f"{name} {number}", line=line, env=frozen(env))
+                for number, line in enumerate(config.run, 1)
+            ),
+            *(keep if config.artifacts else ()),
+        ),
+        needs=(*stages[config.after], *others),
+        condition=Condition(when=When.ENDED, good=(*stages[config.after][:1], *others))
+        if config.after != "plan"
+        else Condition(),
+        runner=scene.request_runner(where) if request else scene.runner(where),
+        timeout=config.timeout_minutes,
+        permissions=frozen({**READ, **(scene.registry_permissions(Access.READ) if get else {})}),
+        environment="" if request else config.environment,
+        allow_failure=not config.required,
+        trusted=not request,
+    )
+
+
+# --- site and release -------------------------------------------------------------------------------
+
+
+def site_jobs(scene: Scene, needs: str) -> tuple[Job, ...]:
+    """Return the jobs that make the site and put it where it is read."""
+    where = scene.config.ci.site
+    if where == "none" or not scene.publishes:
+        return ()
+    hook = scene.config.ci.hooks
+    build = Call(title="Build the site", words="site build", options=(("--output", _SITE),))
+    steps: tuple[Step, ...] = (
+        *prepare(scene),
+        *hooks("before site", hook.before_site),
+        build,
+        *hooks("after site", hook.after_site),
+    )
+    condition = Condition(when=When.ENDED, good=(needs,)) if needs else Condition()
+    on_github = scene.provider is Provider.GITHUB
+    target = (Upload(name="github-pages", paths=(_SITE,), pages=True),) if on_github else (Pages(path=_SITE),)
+    site = Job(
+        id="site",
+        title="site",
+        stage="site",
+        steps=(*steps, *target),
+        needs=(needs,) if needs else (),
+        condition=condition,
+        runner=scene.runner("control"),
+        timeout=LONG_MINUTES,
+        permissions=READ,
+        concurrency=Group(group="cosgen-site", queue=True) if not on_github else None,
+        trusted=True,
+    )
+    if not on_github:
+        return (site,)
+    deploy = Job(
+        id="pages",
+        title="pages",
+        stage="site",
+        steps=(Pages(path=_SITE),),
+        needs=("site",),
+        condition=Condition(when=When.ENDED, good=("site",)),
+        runner=scene.runner("control"),
+        timeout=LIGHT_MINUTES,
+        permissions=frozen(
+            {
+                "pages": (Access.WRITE, "put the site on Pages"),
+                "id-token": (Access.WRITE, "prove to Pages where the site comes from"),
+            }
+        ),
+        environment="github-pages",
+        concurrency=Group(group="cosgen-site", queue=True),
+        trusted=True,
+    )
+    return (site, deploy)
+
+
+def release_job(scene: Scene, channel: ChannelConfig, needs: str) -> Job:
+    """Return the job that makes the forge's release of a tag."""
+    call = Call(
+        title="Make the release",
+        words="release",
+        options=(("--tag", Variable("COSGEN_TAG")), ("--channel", channel.name)),
+        env=frozen({"COSGEN_TAG": Context.TAG, token_name(scene): Context.TOKEN}),
+    )
+    return Job(
+        id="release",
+        title="release",
+        stage="site",
+        steps=(*prepare(scene), call),
+        needs=(needs,),
+        condition=Condition(when=When.ENDED, good=(needs,), tag=True),
+        runner=scene.runner("control"),
+        timeout=LIGHT_MINUTES,
+        permissions=frozen({"contents": (Access.WRITE, "make the release of the tag")}),
+        trusted=True,
+    )
+
+
+def token_name(scene: Scene) -> str:
+    """Return the variable by which cosgen gets the forge's token."""
+    return "GITHUB_TOKEN" if scene.provider is Provider.GITHUB else "GITLAB_TOKEN"
+
+
+# --- with time --------------------------------------------------------------------------------------
+
+
+def maintenance_pipeline(scene: Scene) -> Pipeline:
+    """Return the jobs of every night and week: signatures, garbage, site; the lock."""
+    jobs: list[Job] = []
+    if scene.publishes:
+        if scene.config.signing.channels.keys or scene.config.signing.required:
+            call = Call(title="Refresh the signatures", words="key refresh", env=writer_env(scene))
+            jobs.append(_writer_job(scene, "refresh", call, ()))
+        call = Call(
+            title="Collect garbage", words="repo gc", options=(("--apply", ""),), env=writer_env(scene)
+        )
+        jobs.append(_writer_job(scene, "gc", call, tuple(job.id for job in jobs)))
+        jobs.extend(site_jobs(scene, "gc"))
+    jobs.append(_lock_job(scene))
+    return Pipeline(
+        name="cosgen-maintenance",
+        title=f"{scene.name}: maintenance",
+        triggers=(
+            OnSchedule(NIGHTLY),
+            OnSchedule(WEEKLY),
+            OnManual((("task", "What to do", ("nightly", "weekly")),)),
+        ),
+        jobs=tuple(jobs),
+        concurrency=Group(group="cosgen-maintenance", queue=True),
+        trusted=True,
+    )
+
+
+def _writer_job(scene: Scene, name: str, call: Call, needs: tuple[str, ...]) -> Job:
+    return Job(
+        id=name,
+        title=call.title.lower(),
+        stage="publish",
+        steps=(*prepare(scene), *identity_steps(scene, None), call),
+        needs=needs,
+        condition=Condition(when=When.ENDED if needs else When.NEEDS_GOOD, good=needs, task="nightly"),
+        runner=scene.runner("control"),
+        timeout=LONG_MINUTES,
+        permissions=writer_permissions(scene),
+        environment="cosgen-maintenance",
+        concurrency=Group(group=f"cosgen-maintenance-{name}", queue=True),
+        trusted=True,
+    )
+
+
+def _lock_job(scene: Scene) -> Job:
+    call = Call(
+        title="Renew the pins",
+        words="lock",
+        options=(("--update", ""), ("--open-pr", "")),
+        env=frozen({token_name(scene): scene.secret("COSGEN_BOT_TOKEN")}),
+    )
+    return Job(
+        id="lock",
+        title="renew the pins",
+        stage="publish",
+        steps=(*prepare(scene), call),
+        condition=Condition(task="weekly"),
+        runner=scene.runner("control"),
+        timeout=LIGHT_MINUTES,
+        permissions=READ,
+        environment="cosgen-bot",
+        trusted=True,
+    )

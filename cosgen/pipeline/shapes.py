@@ -1,0 +1,373 @@
+"""Shapes: how building is spread over jobs.
+
+- `static`: a job a package, with exact needs; people read the graph in the provider's page.
+- `chunks`: a job a group of packages, at most so many jobs (`graph/schedule.py` does the grouping).
+- `workers`: a file of constant size; the plan says how many workers there are, and they share the work.
+- `child`: GitLab alone; the plan job writes a child pipeline with exact needs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from cosgen.manifest.platform import Variant
+from cosgen.pipeline.commands import Variable, Word
+from cosgen.pipeline.model import (
+    Access,
+    Call,
+    Condition,
+    Context,
+    Download,
+    Job,
+    Parameter,
+    Place,
+    Purge,
+    Runner,
+    Step,
+    Upload,
+    Value,
+    When,
+    frozen,
+)
+from cosgen.pipeline.scene import Provider, Scene, Shape, slug
+from cosgen.pipeline.stages import (
+    LIGHT_MINUTES,
+    PLAN_FILE,
+    READ,
+    arches_of,
+    hooks,
+    logins,
+    prepare,
+)
+
+AUTO_STATIC = 60  # nodes up to which `auto` gives every package its job
+WAVES = 3
+_STOP_EARLY = 50  # minutes before a hosted runner is taken away: no new package is begun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One job's worth of packages of one variant; in `static`, one package."""
+
+    key: str  # "<variant>:<category>/<name>[@version]", or the name of a chunk
+    title: str
+    variant: Variant
+    packages: tuple[str, ...]  # category/name[@version]
+    needs: tuple[str, ...]  # keys of units, sorted
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """The jobs of a shape, the templates they are made from, and the ids the collector waits for."""
+
+    jobs: tuple[Job, ...]
+    templates: Mapping[str, Job]
+    last: tuple[str, ...]
+
+
+def choose_shape(asked: str, provider: Provider, nodes: int) -> Shape:
+    """Return the shape to emit; `auto` is `child` on GitLab, else by the number of packages."""
+    if asked != "auto":
+        return Shape.CHILD if asked in ("child", "children") else Shape(asked)
+    if provider is Provider.GITLAB:
+        return Shape.CHILD
+    return Shape.STATIC if nodes <= AUTO_STATIC else Shape.WORKERS
+
+
+def hands_on(scene: Scene, *, request: bool) -> bool:
+    """Tell whether build jobs may hand their work on to others of the run: trusted, and there is a cache."""
+    return scene.has_cache and not request
+
+
+def build_steps(
+    scene: Scene, runner: Runner, call: Call, *, request: bool, suffix: Sequence[Value]
+) -> tuple[Step, ...]:
+    """Return the steps of a build job around its one call."""
+    hook = scene.config.ci.hooks
+    keep_artifacts = not hands_on(scene, request=request)
+    days = scene.config.ci.artifact_days
+    unique = (*suffix, Context.ATTEMPT)
+    return (
+        *((Purge(),) if runner.purge else ()),
+        *prepare(scene),
+        Download(name="plan", path="."),
+        *(logins(scene) if not request or _reads_cache(scene) else ()),
+        *hooks("before build", hook.before_build),
+        call,
+        *hooks("after build", hook.after_build),
+        Upload(name="result", paths=("results",), days=days, always=True, suffix=unique),
+        *(
+            (Upload(name="artifacts", paths=("artifacts",), days=days, suffix=unique),)
+            if keep_artifacts
+            else ()
+        ),
+    )
+
+
+def _reads_cache(scene: Scene) -> bool:
+    return scene.has_cache and not scene.login_needs_environment
+
+
+def hand_on_options(scene: Scene, *, request: bool) -> tuple[tuple[str, str], ...]:
+    """Return --pull and --push as far as the job may."""
+    if not scene.has_cache:
+        return ()
+    return (("--pull", ""),) if request else (("--pull", ""), ("--push", ""))
+
+
+def build_permissions(scene: Scene, *, request: bool) -> Mapping[str, tuple[Access, str]]:
+    """Return the permissions of a build job."""
+    access = Access.READ if request else Access.WRITE
+    return frozen({**READ, **scene.registry_permissions(access)})
+
+
+def _template(
+    scene: Scene, name: str, arch: str, call: Call, *, request: bool, suffix: Sequence[Value]
+) -> Job:
+    runner = scene.request_runner(arch) if request else scene.runner(arch)
+    return Job(
+        id=name,
+        title="build",
+        stage="build",
+        steps=build_steps(scene, runner, call, request=request, suffix=suffix),
+        runner=runner,
+        timeout=scene.config.ci.timeout_minutes,
+        permissions=build_permissions(scene, request=request),
+        environment="" if request else scene.login_needs_environment,
+        interruptible=True,
+        trusted=not request,
+    )
+
+
+# --- static and chunks ------------------------------------------------------------------------------
+
+
+def unit_template(scene: Scene, arch: str) -> Job:
+    """Return the template of the jobs that build named packages."""
+    options: tuple[tuple[str, Word | Place], ...] = (
+        ("--packages", Variable("PACKAGES")),
+        ("--plan", PLAN_FILE),
+        *((("--flavor", Variable("FLAVOR")),) if scene.config.flavors else ()),
+        ("--arch", arch),
+        ("--output", "artifacts"),
+        ("--results", "results"),
+        *hand_on_options(scene, request=False),
+    )
+    env: dict[str, Value] = {"PACKAGES": Parameter("packages")}
+    if scene.config.flavors:
+        env["FLAVOR"] = Parameter("flavor")
+    call = Call(title="Build", words="build", options=options, env=frozen(env))
+    name = f"_cosgen-build-{slug(arch)}"
+    return _template(scene, name, arch, call, request=False, suffix=(Parameter("job"),))
+
+
+def unit_jobs(scene: Scene, units: Sequence[Unit]) -> Built:
+    """Return a job a unit, with exact needs."""
+    ids = unit_ids(units, several=len({unit.variant for unit in units}) > 1)
+    templates = {
+        f"_cosgen-build-{slug(arch)}": unit_template(scene, arch)
+        for arch in arches_of(u.variant for u in units)
+    }
+    jobs = tuple(
+        _unit_job(unit, ids, templates[f"_cosgen-build-{slug(unit.variant.arch)}"]) for unit in units
+    )
+    return Built(jobs=jobs, templates=frozen(templates), last=tuple(job.id for job in jobs))
+
+
+def _unit_job(unit: Unit, ids: Mapping[str, str], template: Job) -> Job:
+    parameters: dict[str, Value] = {"job": ids[unit.key], "packages": " ".join(unit.packages)}
+    if unit.variant.flavor:
+        parameters["flavor"] = unit.variant.flavor
+    todo = tuple(f"{unit.variant.key}:{package}" for package in unit.packages)
+    return Job(
+        id=ids[unit.key],
+        title=unit.title,
+        stage="build",
+        template=template.id,
+        parameters=frozen(parameters),
+        needs=("plan", *(ids[key] for key in unit.needs)),
+        condition=Condition(todo=todo),
+        runner=template.runner,
+        timeout=template.timeout,
+        permissions=template.permissions,
+        environment=template.environment,
+        builds=todo,
+        interruptible=True,
+        trusted=template.trusted,
+    )
+
+
+def unit_ids(units: Sequence[Unit], *, several: bool) -> dict[str, str]:
+    """Return a job id for each unit: short, readable, unique, and the same from run to run."""
+    names = {unit.key: _unit_name(unit, several=several) for unit in units}
+    taken: dict[str, int] = {}
+    for name in names.values():
+        taken[name.lower()] = taken.get(name.lower(), 0) + 1
+    return {
+        key: name if taken[name.lower()] == 1 else f"{name}-{sha256(key.encode()).hexdigest()[:6]}"
+        for key, name in names.items()
+    }
+
+
+def _unit_name(unit: Unit, *, several: bool) -> str:
+    name = slug(unit.key.partition(":")[2] or unit.key)
+    name = f"{name}--{slug(unit.variant.key)}" if several else name
+    reserved = ("plan", "check", "drift", "collect", "gate", "publish", "site")
+    return f"p-{name}" if not name[:1].isalpha() or name in reserved else name
+
+
+# --- workers ----------------------------------------------------------------------------------------
+
+
+def worker_template(scene: Scene, arch: str, *, request: bool) -> Job:
+    """Return the template of the jobs that take a share of the plan."""
+    share = not hands_on(scene, request=request)
+    minutes = max(scene.config.ci.timeout_minutes - _STOP_EARLY, scene.config.ci.timeout_minutes // 2)
+    options: tuple[tuple[str, Word | Place], ...] = (
+        ("--plan", PLAN_FILE),
+        ("--index", Variable("WORKER")),
+        ("--count", Variable("WORKERS")),
+        ("--arch", arch),
+        ("--wave", Variable("WAVE")),
+        *((("--components", ""),) if share else ()),
+        ("--minutes", str(minutes)),
+        ("--output", "artifacts"),
+        ("--results", "results"),
+        *hand_on_options(scene, request=request),
+    )
+    env: dict[str, Value] = {
+        "WORKER": Parameter("worker"),
+        "WORKERS": Parameter("workers"),
+        "WAVE": Parameter("wave"),
+    }
+    call = Call(title="Work", words="worker", options=options, env=frozen(env))
+    name = f"_cosgen-{'request' if request else 'worker'}-{slug(arch)}"
+    suffix = (slug(arch), Parameter("wave"), Parameter("worker"))
+    return _template(scene, name, arch, call, request=request, suffix=suffix)
+
+
+def worker_jobs(scene: Scene, variants: Sequence[Variant], *, request: bool) -> Built:
+    """Return workers for each arch, in waves: a later one takes what an earlier had no time for."""
+    waves = WAVES if scene.provider is Provider.GITHUB and not request else 1
+    templates = [worker_template(scene, arch, request=request) for arch in arches_of(variants)]
+    jobs: list[Job] = []
+    for wave in range(1, waves + 1):
+        previous = tuple(job.id for job in jobs)
+        jobs.extend(_wave(scene, variants, templates, wave, previous))
+    return Built(
+        jobs=tuple(jobs),
+        templates=frozen({template.id: template for template in templates}),
+        last=tuple(job.id for job in jobs if job.workers_of),
+    )
+
+
+def _wave(
+    scene: Scene, variants: Sequence[Variant], templates: Sequence[Job], wave: int, previous: tuple[str, ...]
+) -> list[Job]:
+    sift = [_sift_job(scene, wave, previous)] if wave > 1 else []
+    ready = tuple(job.id for job in sift)
+    jobs = [
+        _worker_job(scene, arch, template, wave, ready)
+        for arch, template in zip(arches_of(variants), templates, strict=True)
+    ]
+    return [*sift, *jobs]
+
+
+def _worker_job(scene: Scene, arch: str, template: Job, wave: int, ready: tuple[str, ...]) -> Job:
+    parameters: dict[str, Value] = {
+        "worker": Context.WORKER,
+        "workers": Context.WORKERS,
+        "wave": str(wave),
+    }
+    several = len({variant.arch for variant in scene.variants}) > 1
+    name = f"build-{slug(arch)}" if several else "build"
+    title = f"build {arch}" if several else "build"
+    return Job(
+        id=name if wave == 1 else f"{name}-{wave}",
+        title=title if wave == 1 else f"{title}, wave {wave}",
+        stage="build",
+        template=template.id,
+        parameters=frozen(parameters),
+        needs=("plan", *ready),
+        condition=Condition(
+            when=When.ENDED if ready else When.NEEDS_GOOD,
+            workers=slug(arch),
+            left=ready[0] if ready else "",
+        ),
+        runner=template.runner,
+        timeout=template.timeout,
+        permissions=template.permissions,
+        environment=template.environment,
+        workers_of=slug(arch),
+        workers=scene.worker_count(),
+        interruptible=True,
+        trusted=template.trusted,
+    )
+
+
+def _sift_job(scene: Scene, wave: int, previous: tuple[str, ...]) -> Job:
+    call = Call(
+        title="Look what is left",
+        id="left",
+        words="ci left",
+        options=(("--plan", PLAN_FILE), ("--results", "results"), ("--to", Place.OUTPUTS)),
+    )
+    return Job(
+        id=f"left-{wave}",
+        title=f"left for wave {wave}",
+        stage="build",
+        steps=(
+            *prepare(scene),
+            Download(name="plan", path="."),
+            Download(name="result-", path="results", many=True),
+            call,
+        ),
+        needs=("plan", *previous),
+        condition=Condition(when=When.ENDED, work=True, left=f"left-{wave - 1}" if wave > 2 else ""),
+        runner=scene.runner("control"),
+        timeout=LIGHT_MINUTES,
+        permissions=READ,
+        outputs=(("left", "left"),),
+    )
+
+
+# --- child ------------------------------------------------------------------------------------------
+
+
+def child_jobs(scene: Scene, channel: str, *, request: bool) -> Built:
+    """Return the job that writes the child pipeline of the plan, and the one that runs it."""
+    options: tuple[tuple[str, Word | Place], ...] = (
+        ("--plan", PLAN_FILE),
+        *((("--channel", channel),) if channel else ()),
+        ("--output", "child.yml"),
+        *((("--components", ""),) if not hands_on(scene, request=request) else ()),
+    )
+    call = Call(title="Write the child pipeline", words="ci child", options=options)
+    write = Job(
+        id="child",
+        title="child",
+        stage="plan",
+        steps=(
+            *prepare(scene),
+            Download(name="plan", path="."),
+            call,
+            Upload(name="child", paths=("child.yml",), days=1),
+        ),
+        needs=("plan",),
+        runner=scene.request_runner("control") if request else scene.runner("control"),
+        timeout=LIGHT_MINUTES,
+        permissions=READ,
+        interruptible=True,
+    )
+    run = Job(
+        id="build",
+        title="build",
+        stage="build",
+        needs=("plan", "child"),
+        child="child.yml",
+        runner=write.runner,
+        timeout=scene.config.ci.timeout_minutes,
+        trusted=not request,
+    )
+    return Built(jobs=(write, run), templates=frozen(), last=("build",))

@@ -1,0 +1,365 @@
+"""The jobs around building: check, drift, plan, collect, gate, publish and promote."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cosgen.manifest.config import ChannelConfig
+from cosgen.manifest.platform import Variant
+from cosgen.pipeline.commands import Variable
+from cosgen.pipeline.model import (
+    Access,
+    AssumeRole,
+    Call,
+    Checkout,
+    Concurrency,
+    Condition,
+    Context,
+    Download,
+    Fail,
+    Install,
+    Job,
+    Login,
+    Place,
+    Setting,
+    Shell,
+    Step,
+    Upload,
+    Value,
+    When,
+    frozen,
+)
+from cosgen.pipeline.scene import Provider, Scene, slug
+
+READ = frozen({"contents": (Access.READ, "read the repository")})
+PLAN_FILE = "plan.json"
+LIGHT_MINUTES = 20
+LONG_MINUTES = 120
+
+
+def arches_of(variants: Iterable[Variant]) -> tuple[str, ...]:
+    """Return the arches of some variants, each once, sorted."""
+    return tuple(sorted({variant.arch for variant in variants}))
+
+
+def prepare(scene: Scene, *, history: bool = False) -> tuple[Step, ...]:
+    """Return the steps every job begins with that calls cosgen."""
+    line = scene.config.ci.install.replace("{version}", scene.version)
+    return (Checkout(history=history), Install(line=line))
+
+
+def hooks(name: str, lines: Sequence[str], env: Mapping[str, Value] | None = None) -> tuple[Step, ...]:
+    """Return the maintainers' lines around a stage as steps."""
+    return tuple(
+        Shell(title=f"Hook {name} {number}", line=line, env=frozen(env))
+        for number, line in enumerate(lines, 1)
+    )
+
+
+def check_job(scene: Scene) -> Job:
+    """Return the job that checks project and trees."""
+    form = "github" if scene.provider is Provider.GITHUB else "text"
+    call = Call(title="Check the project", words="check", options=(("--format", form),))
+    return _light_job(scene, "check", call)
+
+
+def drift_job(scene: Scene) -> Job:
+    """Return the job that compares the pipelines with what would be emitted."""
+    call = Call(title="Compare the pipelines", words="ci", options=(("--check", ""),))
+    return _light_job(scene, "drift", call)
+
+
+def _light_job(scene: Scene, name: str, call: Call) -> Job:
+    return Job(
+        id=name,
+        title=name,
+        stage="check",
+        steps=(*prepare(scene), call),
+        runner=scene.request_runner("control"),
+        timeout=LIGHT_MINUTES,
+        permissions=READ,
+        interruptible=True,
+    )
+
+
+def plan_job(
+    scene: Scene, channel: ChannelConfig, variants: Sequence[Variant], *, request: bool, components: bool
+) -> Job:
+    """Return the job that decides what is to be built.
+
+    Args:
+        scene: The settings.
+        channel: Whose published index it is planned against.
+        variants: What the pipeline builds.
+        request: It is a pull request: only what changed since its base counts.
+        components: Workers share nothing.
+    """
+    hook = scene.config.ci.hooks
+    since = frozen({"COSGEN_SINCE": Context.BASE_REVISION}) if request else frozen()
+    plan = Call(
+        title="Plan",
+        words="plan",
+        options=(
+            *((("--channel", channel.name),) if scene.publishes else ()),
+            *((("--since", Variable("COSGEN_SINCE")),) if request else ()),
+            *variant_options(scene, variants),
+            ("--output", PLAN_FILE),
+            ("--summary", Place.SUMMARY),
+        ),
+        env=since,
+    )
+    names = ("work", "todo", *(f"workers_{slug(arch)}" for arch in arches_of(variants)))
+    return Job(
+        id="plan",
+        title="plan",
+        stage="plan",
+        steps=(
+            *prepare(scene, history=request),
+            *hooks("before plan", hook.before_plan),
+            plan,
+            outputs_call(scene, components=components),
+            *hooks("after plan", hook.after_plan),
+            Upload(name="plan", paths=(PLAN_FILE,), days=scene.config.ci.artifact_days),
+        ),
+        runner=scene.request_runner("control") if request else scene.runner("control"),
+        timeout=LIGHT_MINUTES,
+        permissions=READ,
+        outputs=tuple((name, "outputs") for name in names),
+        interruptible=True,
+    )
+
+
+def hands_on_components(scene: Scene) -> bool:
+    """Tell whether workers of a trusted pipeline must share nothing: there is no registry to share by."""
+    return not scene.has_cache
+
+
+def variant_options(scene: Scene, variants: Sequence[Variant]) -> tuple[tuple[str, str], ...]:
+    """Return --flavor and --arch, when a pipeline is not for all variants."""
+    if len(variants) == len(scene.variants):
+        return ()
+    flavors = sorted({variant.flavor for variant in variants if variant.flavor})
+    return (
+        *(("--flavor", name) for name in flavors),
+        *(("--arch", name) for name in arches_of(variants)),
+    )
+
+
+def outputs_call(scene: Scene, *, components: bool) -> Call:
+    """Return the call that turns the plan into outputs other jobs read."""
+    return Call(
+        title="Tell the jobs",
+        id="outputs",
+        words="ci outputs",
+        options=(
+            ("--plan", PLAN_FILE),
+            ("--to", Place.OUTPUTS),
+            ("--workers", str(scene.worker_count())),
+            *((("--components", ""),) if components else ()),
+        ),
+    )
+
+
+def collect_job(scene: Scene, builds: Sequence[str], *, request: bool) -> Job:
+    """Return the job that lays results beside the plan and says what came of it."""
+    call = Call(
+        title="Collect",
+        id="collect",
+        words="ci collect",
+        options=(
+            ("--plan", PLAN_FILE),
+            ("--results", "results"),
+            ("--output", "outcome.json"),
+            ("--to", Place.OUTPUTS),
+            ("--summary", Place.SUMMARY),
+        ),
+    )
+    return Job(
+        id="collect",
+        title="collect",
+        stage="collect",
+        steps=(
+            *prepare(scene),
+            Download(name="plan", path="."),
+            Download(name="result-", path="results", many=True),
+            call,
+            Upload(name="outcome", paths=("outcome.json",), days=scene.config.ci.artifact_days),
+        ),
+        needs=("plan", *builds),
+        condition=Condition(when=When.ENDED, good=("plan",)),
+        runner=scene.request_runner("control") if request else scene.runner("control"),
+        timeout=LIGHT_MINUTES,
+        permissions=READ,
+        outputs=(("verdict", "collect"),),
+    )
+
+
+def gate_job(scene: Scene, required: Sequence[str], *, request: bool) -> Job:
+    """Return the one job a branch protection has to ask for: red when anything required is."""
+    steps: tuple[Step, ...]
+    if scene.provider is Provider.GITHUB:
+        text = "Something required failed or is missing; the summary of collect says what."
+        steps = (Fail(text=text, good=tuple(required), verdict="collect"),)
+    else:
+        call = Call(title="Judge", words="ci gate", options=(("--outcome", "outcome.json"),))
+        steps = (*prepare(scene), Download(name="outcome", path="."), call)
+    return Job(
+        id="gate",
+        title="gate",
+        stage="gate",
+        steps=steps,
+        needs=tuple(required),
+        condition=Condition(when=When.ALWAYS),
+        runner=scene.request_runner("control") if request else scene.runner("control"),
+        timeout=LIGHT_MINUTES,
+    )
+
+
+def environment_of(channel: ChannelConfig) -> str:
+    """Return the environment of the forge that a channel's secrets and approvals are in."""
+    return channel.environment or channel.name
+
+
+def identity_steps(scene: Scene, channel: ChannelConfig | None) -> tuple[Step, ...]:
+    """Return the steps by which a job may write to the repository: OIDC on AWS, else nothing."""
+    if not uses_role(scene):
+        return ()
+    oidc = scene.config.ci.oidc
+    role = (oidc.roles.get(channel.name, "") if channel else "") or oidc.role
+    region = oidc.region or scene.config.repository.region
+    return (
+        AssumeRole(
+            role=role or Setting("COSGEN_AWS_ROLE"),
+            region=region or Setting("COSGEN_AWS_REGION"),
+            audience=oidc.audience,
+        ),
+    )
+
+
+def uses_role(scene: Scene) -> bool:
+    """Whether writing goes by a role of AWS: storage on S3 at AWS itself, or a role is configured."""
+    at_aws = scene.on_s3 and not scene.config.repository.endpoint
+    return at_aws or bool(scene.config.ci.oidc.role)
+
+
+def writer_env(scene: Scene) -> Mapping[str, Value]:
+    """Return the secrets a job sees that writes to the repository."""
+    env: dict[str, Value] = {}
+    if scene.on_s3 and not uses_role(scene):
+        env["AWS_ACCESS_KEY_ID"] = scene.secret("AWS_ACCESS_KEY_ID")
+        env["AWS_SECRET_ACCESS_KEY"] = scene.secret("AWS_SECRET_ACCESS_KEY")
+    if scene.config.signing.channels.keys or scene.config.signing.required:
+        env["COSGEN_SIGNING_KEY"] = scene.secret("COSGEN_SIGNING_KEY")
+    return frozen(env)
+
+
+def writer_permissions(scene: Scene, *, registry: Access | None = None) -> Mapping[str, tuple[Access, str]]:
+    """Return the permissions of a job that writes to the repository."""
+    extra: dict[str, tuple[Access, str]] = {}
+    if uses_role(scene):
+        extra["id-token"] = (Access.WRITE, "prove to AWS who asks for the role")
+    if registry is not None:
+        extra.update(scene.registry_permissions(registry))
+    return frozen({**READ, **extra})
+
+
+def logins(scene: Scene, *, images: bool = False) -> tuple[Login, ...]:
+    """Return the logins to the registries in use, each host once."""
+    registry = scene.config.registry
+    names = [registry.cache, *([registry.images, registry.packages] if images else [])]
+    hosts = dict.fromkeys(name.partition("/")[0] for name in names if name)
+    return tuple(scene.login(host) for host in hosts)
+
+
+def publish_lock(channel: ChannelConfig) -> Concurrency:
+    """Return the group in which a channel is written: one at a time, in order, none dropped."""
+    return Concurrency(group=f"cosgen-publish-{channel.name}", queue=True)
+
+
+def publish_job(scene: Scene, channel: ChannelConfig, needs: Sequence[str]) -> Job:
+    """Return the job that publishes what was built to a channel."""
+    hook = scene.config.ci.hooks
+    env = writer_env(scene)
+    source: tuple[Step, ...] = (Download(name="plan", path="."),)
+    if scene.has_cache:
+        arguments: tuple[str, ...] = ()
+        options: tuple[tuple[str, str], ...] = (("--plan", PLAN_FILE), ("--from-registry", ""))
+    else:
+        source = (*source, Download(name="artifacts-", path="artifacts", many=True, merge=True))
+        arguments, options = ("artifacts",), (("--plan", PLAN_FILE),)
+    publish = Call(
+        title=f"Publish to {channel.name}",
+        words="publish",
+        arguments=arguments,
+        options=(("--channel", channel.name), *options),
+        env=env,
+    )
+    return Job(
+        id="publish",
+        title=f"publish {channel.name}",
+        stage="publish",
+        steps=(
+            *prepare(scene),
+            *source,
+            *logins(scene, images=True),
+            *identity_steps(scene, channel),
+            *hooks("before publish", hook.before_publish, env),
+            publish,
+            *image_calls(scene, channel, env),
+            *hooks("after publish", hook.after_publish, env),
+        ),
+        needs=tuple(needs),
+        condition=Condition(when=When.ENDED, good=("gate",)),
+        runner=scene.runner("control"),
+        timeout=LONG_MINUTES,
+        permissions=writer_permissions(scene, registry=Access.WRITE),
+        environment=environment_of(channel),
+        concurrency=publish_lock(channel),
+        trusted=True,
+    )
+
+
+def image_calls(scene: Scene, channel: ChannelConfig, env: Mapping[str, Value]) -> tuple[Step, ...]:
+    """Return the call that delivers upgrade images, when the project has them."""
+    if not (scene.config.upgrade.package and scene.config.registry.images):
+        return ()
+    call = Call(
+        title="Push the upgrade images", words="image push", options=(("--channel", channel.name),), env=env
+    )
+    return (call,)
+
+
+def promote_job(scene: Scene, channel: ChannelConfig, *, tagged: bool) -> Job:
+    """Return the job that moves a channel to a snapshot of the one it comes from.
+
+    Args:
+        scene: The settings.
+        channel: The channel to move; `from_` is where its snapshot comes from.
+        tagged: A tag starts it: then the snapshot must be of the tagged commit.
+    """
+    env = writer_env(scene)
+    revision = {"COSGEN_REVISION": Context.REVISION} if tagged else {}
+    call = Call(
+        title=f"Promote {channel.from_} to {channel.name}",
+        words="channel promote",
+        arguments=(channel.from_, channel.name),
+        options=((("--revision", Variable("COSGEN_REVISION")),) if tagged else ()),
+        env=frozen({**revision, **env}),
+    )
+    return Job(
+        id="promote",
+        title=f"promote {channel.from_} to {channel.name}",
+        stage="publish",
+        steps=(
+            *prepare(scene),
+            *(logins(scene, images=True) if scene.config.upgrade.package else ()),
+            *identity_steps(scene, channel),
+            call,
+            *image_calls(scene, channel, env),
+        ),
+        runner=scene.runner("control"),
+        timeout=LONG_MINUTES,
+        permissions=writer_permissions(scene, registry=Access.WRITE),
+        environment=environment_of(channel),
+        concurrency=publish_lock(channel),
+        trusted=True,
+        by_hand=scene.provider is Provider.GITLAB and channel.approve,
+    )
