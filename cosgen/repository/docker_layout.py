@@ -1,0 +1,121 @@
+"""The same snapshot as luet's docker repository type: which tag of one registry repository holds what.
+
+A pure plan; pushing is the upgrade room's. Every image has one layer: a single file at the root, or, for a
+package, its file system as it is in the archive.
+
+Source: luet 3f2397b6, pkg/installer/repository_docker.go and pkg/helpers/docker.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from cosgen.errors import Problem, PublishError
+from cosgen.repository.luet import LuetFileRef, RepositoryView, repository_yaml
+from cosgen.repository.record import PackageRecord
+
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_FILE_NAMES = {"tree": "tree.tar", "meta": "repository.meta.yaml.tar", "compilertree": "compilertree.tar"}
+_SUFFIXES = {"zstd": ".zst", "gzip": ".gz", "none": ""}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerTag:
+    """One tag to push. Exactly one of `data` and `source` is given."""
+
+    tag: str
+    member: str  # name of the single file in the image; "" for a package: its archive is the layer
+    data: bytes | None = None  # content of the file
+    source: str | None = None  # key of an object in the store that is the file, or the layer
+    digest: str  # "sha256:" + 64 hex of the file, or of the archive
+    moves: bool = False  # True for tags that are overwritten: push them last, in this order
+
+
+def docker_tag(name: str) -> str:
+    """Return the tag for a file name or fingerprint: luet turns `+` into `-`, everything else stays.
+
+    >>> docker_tag("z-test-1.0+2")
+    'z-test-1.0-2'
+    """
+    return name.replace("+", "-")
+
+
+def docker_layout(
+    records: Iterable[PackageRecord],
+    files: Mapping[str, LuetFileRef],
+    view: RepositoryView,
+    *,
+    seq: int,
+    references: Iterable[str],
+) -> tuple[DockerTag, ...]:
+    """Plan the tags of one variant of a snapshot, in push order: packages, index files, pins, pointers.
+
+    A client that reads a pointer therefore finds everything it names.
+
+    Args:
+        records: The packages of the variant.
+        files: `tree`, `meta` and perhaps `compilertree`, as the snapshot keeps them; keys relative to `r/`.
+        view: The repository view of the channel; its files and type are replaced.
+        seq: The commit; it prefixes the tags of the index files, which so never change.
+        references: File names that clients follow, immutable ones (`s42-…`) and moving ones.
+
+    Raises:
+        PublishError: Two packages share a tag, or a name makes no tag.
+    """
+    packages = [_package_tag(record) for record in records]
+    renamed = {name: (f"s{seq}-{_file_name(name, ref)}", ref) for name, ref in sorted(files.items())}
+    index = [
+        DockerTag(tag=docker_tag(name), member=name, source=f"r/{ref.key}", digest=ref.digest)
+        for name, ref in renamed.values()
+    ]
+    stored = {name: replace(ref, key=file_name) for name, (file_name, ref) in renamed.items()}
+    text = repository_yaml(
+        replace(
+            view,
+            type="docker",
+            tree=stored["tree"],
+            meta=stored["meta"],
+            compilertree=stored.get("compilertree"),
+        )
+    )
+    pointers = [_pointer(name, text) for name in sorted(references, key=lambda name: (_moves(name), name))]
+    tags = (*sorted(packages, key=lambda item: item.tag), *index, *pointers)
+    _check(tags)
+    return tags
+
+
+def _package_tag(record: PackageRecord) -> DockerTag:
+    return DockerTag(
+        tag=docker_tag(record.fingerprint), member="", source=record.archive.key, digest=record.archive.digest
+    )
+
+
+def _file_name(name: str, ref: LuetFileRef) -> str:
+    return _FILE_NAMES[name] + _SUFFIXES[ref.compression]
+
+
+def _pointer(name: str, text: bytes) -> DockerTag:
+    digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
+    return DockerTag(tag=docker_tag(name), member=name, data=text, digest=digest, moves=_moves(name))
+
+
+def _moves(name: str) -> bool:
+    return re.match(r"s\d+-", name) is None
+
+
+def _check(tags: Iterable[DockerTag]) -> None:
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
+    for item in tags:
+        what = item.member or item.source or ""
+        if not _TAG.fullmatch(item.tag):
+            fix = "use letters, digits, _, . and - in category, name and version, at most 128 in all"
+            problems.append(Problem(what=f"{what}: {item.tag!r} is no registry tag", fix=fix, id="CG554"))
+        if item.tag in seen:
+            fix = "change a version; luet turns `+` into `-` in tags"
+            both = f"{seen[item.tag]} and {what} would be one tag, {item.tag}"
+            problems.append(Problem(what=both, fix=fix, id="CG555"))
+        seen[item.tag] = what
+    if problems:
+        raise PublishError(*problems)
