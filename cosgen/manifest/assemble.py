@@ -9,7 +9,8 @@ from types import MappingProxyType
 from cosgen.errors import Origin, Problem, Severity
 from cosgen.manifest.build_spec import BuildSpec, decode_build_spec
 from cosgen.manifest.collection import Entry
-from cosgen.manifest.nodes import Decoder, compose
+from cosgen.manifest.decoder import Decoder
+from cosgen.manifest.nodes import compose
 from cosgen.manifest.platform import Variant
 from cosgen.manifest.project import Project
 from cosgen.manifest.scalars import Scalar
@@ -19,7 +20,6 @@ from cosgen.manifest.tree import ContextFile, Package, Tree
 from cosgen.manifest.values import Value, decode_values, fill, merge_layers
 
 _REQUIRES = re.compile(r"^[\"']?requires[\"']?\s*:.*(?:\n(?![A-Za-z\"'#]).*)*", re.MULTILINE | re.IGNORECASE)
-NO_VALUE = "<no value>"
 
 
 def assemble_tree(project: Project, variant: Variant, *, source_date_epoch: int | None = None) -> Tree:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF009 - `setting` is dataclasses.field with help; it returns a field, not a shared value
 """What `cosgen.yaml` may say, as frozen values. This is the one table of settings.
 
 The decoder (`config_decode.py`), the JSON Schema (`config_schema.py`) and the reference of settings in the

@@ -1,4 +1,4 @@
-"""Decodes `cosgen.yaml` by the table in `config.py`: strict, with the nearest known key when one is unknown."""
+"""Decodes `cosgen.yaml` by the table in `config.py`: strict, with the nearest key when one is unknown."""
 
 import re
 import types
@@ -10,17 +10,8 @@ from typing import Union, get_args, get_origin, get_type_hints
 
 from cosgen.errors import Origin, Problem
 from cosgen.manifest.config import ProjectConfig
-from cosgen.manifest.nodes import (
-    Decoder,
-    Node,
-    compose,
-    is_list,
-    is_map,
-    is_null,
-    is_scalar,
-    map_pairs,
-    nearest,
-)
+from cosgen.manifest.decoder import Decoder, nearest
+from cosgen.manifest.nodes import Node, compose, is_list, is_map, is_null, is_scalar, map_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +99,7 @@ class _Decoding:
             if row is None:
                 self._unknown(key_node, key, dotted, table)
                 continue
-            if key in {"name"} and type_.__name__ in {"ChannelConfig", "JobConfig"}:
+            if key == "name" and type_.__name__ in {"ChannelConfig", "JobConfig"}:
                 self._unknown(key_node, key, dotted, {})
                 continue
             self.places[dotted] = self.decoder.origin(key_node)

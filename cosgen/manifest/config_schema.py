@@ -60,7 +60,9 @@ def _kind(row: Setting, kind: object) -> Schema:
         return {"anyOf": [item, array]} if get_args(kind)[0] is str else array
     if isinstance(origin, type) and issubclass(origin, Mapping):
         value = get_args(kind)[1]
-        nullable: Schema = {"anyOf": [_kind(row, value), {"type": "null"}]} if is_dataclass(value) else {"type": "string"}
+        nullable: Schema = (
+            {"anyOf": [_kind(row, value), {"type": "null"}]} if is_dataclass(value) else {"type": "string"}
+        )
         return {"type": "object", "additionalProperties": nullable}
     if isinstance(kind, type) and is_dataclass(kind):
         return _object(kind)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cosgen.errors import Problem, Severity
-from cosgen.manifest.nodes import Decoder, Node, compose
+from cosgen.manifest.decoder import Decoder
+from cosgen.manifest.nodes import Node, compose
 from cosgen.manifest.platform import find_arch
 
 Settings = dict[str, object]

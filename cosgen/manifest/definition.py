@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from cosgen.manifest.nodes import Decoder, Node
+from cosgen.manifest.decoder import Decoder
+from cosgen.manifest.nodes import Node
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 
@@ -51,8 +52,18 @@ class Definition:
 
 
 _TEXT_FIELDS = frozenset(
-    ("name", "category", "version", "state", "description", "license", "path", "treedir")
-    + ("buildtimestamp", "dockerfile")
+    (
+        "name",
+        "category",
+        "version",
+        "state",
+        "description",
+        "license",
+        "path",
+        "treedir",
+        "buildtimestamp",
+        "dockerfile",
+    )
 )
 _LIST_FIELDS = frozenset(("uri", "use_flags"))
 _MAP_FIELDS = frozenset(("labels", "annotations"))

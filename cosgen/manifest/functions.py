@@ -1,4 +1,4 @@
-"""The functions templates may call: sprig's, with Go's strictness, bounds, and nothing that differs between runs."""
+"""The functions templates may call: sprig's, as strict as in Go, bounded, and the same in every run."""
 
 import functools
 import re
@@ -27,8 +27,18 @@ UNSAFE: Mapping[str, str] = {
         "is random",
     ),
     **dict.fromkeys(
-        ("genCA", "genCAWithKey", "genPrivateKey", "genSelfSignedCert", "genSelfSignedCertWithKey")
-        + ("genSignedCert", "genSignedCertWithKey", "bcrypt", "htpasswd", "encryptAES"),
+        (
+            "genCA",
+            "genCAWithKey",
+            "genPrivateKey",
+            "genSelfSignedCert",
+            "genSelfSignedCertWithKey",
+            "genSignedCert",
+            "genSignedCertWithKey",
+            "bcrypt",
+            "htpasswd",
+            "encryptAES",
+        ),
         "makes a new key or salt each time",
     ),
 }
@@ -37,10 +47,23 @@ CLOCK: frozenset[str] = frozenset(("now", "ago"))
 # Functions on maps with text keys, and which of their arguments must be such maps.
 _STRING_KEYED: Mapping[str, slice] = {
     **dict.fromkeys(("get", "set", "unset", "hasKey", "pick", "omit"), slice(0, 1)),
-    **dict.fromkeys(("keys", "values", "merge", "mustMerge", "mergeOverwrite", "mustMergeOverwrite"), slice(None)),
+    **dict.fromkeys(
+        ("keys", "values", "merge", "mustMerge", "mergeOverwrite", "mustMergeOverwrite"), slice(None)
+    ),
     "pluck": slice(1, None),
 }
-_STORING = ("list", "tuple", "dict", "append", "push", "mustAppend", "mustPush", "prepend", "mustPrepend", "set")
+_STORING = (
+    "list",
+    "tuple",
+    "dict",
+    "append",
+    "push",
+    "mustAppend",
+    "mustPush",
+    "prepend",
+    "mustPrepend",
+    "set",
+)
 _SIZED = {"repeat": 0, "indent": 0, "nindent": 0, "until": 0, "wrap": 0, "wrapWith": 0}
 _MOST = 1_000_000  # characters or elements one call may make
 _WIDEST = 10_000  # columns of one printf verb
@@ -116,7 +139,9 @@ def _string_keyed(function: Function, positions: slice) -> Function:
     def checked(*arguments: object) -> object:
         for argument in arguments[positions]:
             if not isinstance(argument, dict) or is_any_key(argument):
-                got = "map[interface {}]interface {}" if isinstance(argument, dict) else type(argument).__name__
+                got = (
+                    "map[interface {}]interface {}" if isinstance(argument, dict) else type(argument).__name__
+                )
                 raise TypeError(f"wrong type for value; expected map[string]interface {{}}; got {got}")
         return function(*arguments)
 
@@ -146,7 +171,9 @@ def _dig(function: Function) -> Function:
         current = arguments[-1] if arguments else None
         for key in arguments[:-2]:
             if is_any_key(current):
-                raise TypeError("interface conversion: map[interface {}]interface {}, not map[string]interface {}")
+                raise TypeError(
+                    "interface conversion: map[interface {}]interface {}, not map[string]interface {}"
+                )
             if not isinstance(current, dict) or key not in current:
                 break
             current = current[key]
@@ -159,18 +186,17 @@ def _sized(name: str, function: Function, position: int) -> Function:
     @functools.wraps(function)
     def bounded(*arguments: object) -> object:
         size = arguments[position] if len(arguments) > position else 0
-        if isinstance(size, int | float | str) and _number(size) > _MOST:
-            raise ValueError(f"{name} {size} is more than {_MOST:,}")
-        if name == "repeat" and _number(size) * max(len(str(arguments[-1])), 1) > _MOST:
-            raise ValueError(f"{name} makes more than {_MOST:,} characters")
+        length = len(arguments[-1]) if name == "repeat" and isinstance(arguments[-1], str) else 1
+        if _number(size) * max(length, 1) > _MOST:
+            raise ValueError(f"{name} {str(size)[:20]} makes more than {_MOST:,}")
         return function(*arguments)
 
     return bounded
 
 
-def _number(value: float | str) -> float:
+def _number(value: object) -> float:
     try:
-        return abs(float(value))
+        return abs(float(value)) if isinstance(value, int | float | str) else 0
     except (ValueError, OverflowError):
         return 0
 
@@ -196,7 +222,9 @@ def _json_only(function: Function, empty: str | None) -> Function:
     return checked
 
 
-def go_builtins(functions: Mapping[str, Function], nothing: tuple[object, ...], nil: object) -> dict[str, Function]:
+def go_builtins(
+    functions: Mapping[str, Function], nothing: tuple[object, ...], nil: object
+) -> dict[str, Function]:
     """Return Go's own functions with the corners the engine rounds off.
 
     Args:
@@ -254,16 +282,13 @@ def go_builtins(functions: Mapping[str, Function], nothing: tuple[object, ...], 
 
 
 def _equal_pair(equal: Function, left: object, right: object, absent: Callable[[object], bool]) -> bool:
-    if absent(left) != absent(right):
-        other = right if absent(left) else left
-        if isinstance(other, bool | int | float | str):
-            return False
+    other = right if absent(left) else left
+    if absent(left) != absent(right) and isinstance(other, bool | int | float | str):
+        return False
     return bool(equal(left, right))
 
 
-def _by_element(
-    printf: Function, layout: str, values: tuple[object, ...]
-) -> tuple[object, ...]:
+def _by_element(printf: Function, layout: str, values: tuple[object, ...]) -> tuple[object, ...]:
     """Spread verbs over the elements of lists and maps, as Go does: `%d` of [1 2] is `[1 2]`."""
     if not any(isinstance(value, list | tuple | dict) for value in values) or "[" in layout or "*" in layout:
         return (layout, *values)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 import yaml
 
 from cosgen.errors import Problem
-from cosgen.manifest.nodes import Decoder, compose
+from cosgen.manifest.decoder import Decoder
+from cosgen.manifest.nodes import compose
 from cosgen.manifest.scalars import plain_scalar
 from cosgen.manifest.values import Value, decode_json_values
 
@@ -24,7 +25,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.yaml_implicit_resolvers = {}
-_QUOTED = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?\Z|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?\Z")
+_QUOTED = re.compile(
+    r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?\Z|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?\Z"
+)
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -107,4 +110,7 @@ def _read(text: str) -> tuple[Value, str]:
         return value, ""
     origin = problems[0].origin
     what = problems[0].what.removeprefix("not valid YAML: ").removesuffix(" while parsing a flow node")
-    return None, f"error converting YAML to JSON: yaml: line {max(origin.line - 1, 1) if origin else 1}: {what}"
+    return (
+        None,
+        f"error converting YAML to JSON: yaml: line {max(origin.line - 1, 1) if origin else 1}: {what}",
+    )

@@ -9,7 +9,8 @@ import re2
 
 from cosgen.errors import Origin, Problem, Severity
 from cosgen.manifest import build_spec, definition
-from cosgen.manifest.nodes import Decoder, compose, is_null, map_pairs, nearest
+from cosgen.manifest.decoder import Decoder, nearest
+from cosgen.manifest.nodes import compose, is_null, map_pairs
 from cosgen.manifest.project import CONFIG, Project
 from cosgen.manifest.selector import fault
 from cosgen.manifest.source import PackageFolder, TreeSource
@@ -19,7 +20,8 @@ from cosgen.manifest.values import Value
 from cosgen.manifest.version import is_version
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*=(?:[^\s\"']|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')*(?:\s+[A-Za-z_][\w.-]*=.*)?", re.DOTALL)
+_WORD = r"(?:[^\s\"']|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')*"
+_ENV = re.compile(rf"[A-Za-z_][\w.-]*={_WORD}(?:\s+[A-Za-z_][\w.-]*={_WORD})*\s*", re.DOTALL)
 _KNOWN_DEFINITION = definition.FIELDS | {"override"}
 _KNOWN_BUILD = build_spec.FIELDS | definition.FIELDS | build_spec.IGNORED_FIELDS
 _LARGE = 1_000_000
@@ -65,7 +67,9 @@ def _lint_source(tree: TreeSource) -> Iterator[Problem]:
         text = outside_definitions(file.text)
         lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
         if lines:
-            number = next((i for i, line in enumerate(file.text.splitlines(), 1) if lines[0].strip() in line), 1)
+            number = next(
+                (i for i, line in enumerate(file.text.splitlines(), 1) if lines[0].strip() in line), 1
+            )
             yield _problem(
                 "CG074",
                 Origin(file.path, number),
@@ -83,7 +87,10 @@ def _lint_folder(folder: PackageFolder) -> Iterator[Problem]:
                 near = nearest(key, _KNOWN_DEFINITION)
                 if near is not None and len(key) > 3:
                     yield _problem(
-                        "CG060", origin, f"the key `{key}` is nearly `{near}`", f"write `{near}`, or rename it"
+                        "CG060",
+                        origin,
+                        f"the key `{key}` is nearly `{near}`",
+                        f"write `{near}`, or rename it",
                     )
     if folder.finalize is not None and "{{" not in folder.finalize:
         yield from _lint_finalize(folder)
@@ -104,9 +111,7 @@ def _lint_finalize(folder: PackageFolder) -> Iterator[Problem]:
 
 
 def _lint_tree(project: Project, tree: Tree) -> Iterator[Problem]:
-    builds = {
-        folder.directory: folder for source in project.sources.trees for folder in source.folders
-    }
+    builds = {folder.directory: folder for source in project.sources.trees for folder in source.folders}
     tags: dict[str, Package] = {}
     for package in tree.packages:
         yield from _lint_identity(package, tags)
@@ -152,7 +157,9 @@ def _lint_identity(package: Package, tags: dict[str, Package]) -> Iterator[Probl
 def _lint_spec(package: Package, origin: Origin, compat: str) -> Iterator[Problem]:
     spec, human = package.spec, package.human
     if spec.image and spec.requires and not spec.requires_final_images:
-        what = f"{human} builds from `image: {spec.image}`; its {len(spec.requires)} requirements are not in it"
+        what = (
+            f"{human} builds from `image: {spec.image}`; its {len(spec.requires)} requirements are not in it"
+        )
         yield _problem("CG065", origin, what, "keep `image` or `requires`")
     if (spec.steps or spec.unpack or spec.package_dir) and not spec.image and not spec.requires:
         what = f"{human} has steps and neither `image` nor `requires` to run them in"

@@ -123,7 +123,7 @@ def _effective(
 def _relative(root: Path, name: str) -> str:
     path = Path(name)
     if path.is_absolute():
-        name = os.path.relpath(path, Path(os.path.abspath(root)))
+        name = os.path.relpath(path, root)
     return os.path.normpath(name).replace(os.sep, "/")
 
 
@@ -323,7 +323,7 @@ class _TreeReader:
                 if texts is not None:
                     texts[entry.name] = _decode(content, name, found.problems)
             else:
-                with open(entry.path, "rb") as stream:
+                with Path(entry.path).open("rb") as stream:
                     digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             found.problems.append(missing(f"cannot read {name}: {error.strerror}", "make it readable", name))
@@ -334,7 +334,7 @@ class _TreeReader:
                 digest=digest,
                 mode=0o755 if status.st_mode & 0o111 else 0o644,
                 size=status.st_size,
-                link=os.readlink(entry.path) if entry.is_symlink() else "",
+                link=str(Path(entry.path).readlink()) if entry.is_symlink() else "",
                 source=name,
             )
         )
@@ -346,7 +346,7 @@ class _TreeReader:
                 return None
             return f"{entry.name} is neither a file nor a folder", "remove it"
         try:
-            mode = os.stat(entry.path).st_mode
+            mode = entry.stat().st_mode
         except OSError:
             return f"the link {entry.name} leads nowhere", "remove it, or mend its target"
         if not stat.S_ISREG(mode):

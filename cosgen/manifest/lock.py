@@ -38,9 +38,7 @@ class Lock:
         """Return reference -> digest for one OCI platform; an entry for the platform beats a general one."""
         general = {key: value for key, value in self.seeds.items() if " " not in key}
         own = {
-            key.partition(" ")[0]: value
-            for key, value in self.seeds.items()
-            if key.endswith(f" {platform}")
+            key.partition(" ")[0]: value for key, value in self.seeds.items() if key.endswith(f" {platform}")
         }
         return general | own
 

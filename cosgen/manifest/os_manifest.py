@@ -1,4 +1,4 @@
-"""The OS manifest, `manifest.yaml`: which packages make the system and its media, in every form it ever had."""
+"""The OS manifest, `manifest.yaml`: which packages make the system and its media, in all its forms."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from cosgen.errors import Problem
-from cosgen.manifest.nodes import Decoder, Node, compose, is_list, is_map, is_null, is_scalar, map_pairs
+from cosgen.manifest.decoder import Decoder
+from cosgen.manifest.nodes import Node, compose, is_list, is_map, is_null, is_scalar, map_pairs
 
 _SCHEME = re.compile(r"(?P<scheme>[a-z]+):(?://)?(?P<rest>.*)", re.DOTALL)
 _SECTIONS = {"isoimage": "image"}

@@ -33,7 +33,7 @@ from cosgen.manifest.config import (
     TriggerConfig,
     UpgradeConfig,
 )
-from cosgen.manifest.nodes import nearest
+from cosgen.manifest.decoder import nearest
 from cosgen.manifest.os_manifest import OsManifest
 from cosgen.manifest.platform import ARCHES, Variant, find_arch
 from cosgen.manifest.source import Sources

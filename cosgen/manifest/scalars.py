@@ -59,10 +59,8 @@ def _number(text: str) -> Scalar:
 
 
 def _integer(body: str, *, negative: bool) -> int:
-    if len(body) > 1 and body[0] == "0" and body[1].isdigit():
-        value = int(body, 8)
-    else:
-        value = int(body, 0)
+    is_octal = len(body) > 1 and body[0] == "0" and body[1].isdigit()
+    value = int(body, 8 if is_octal else 0)
     return -value if negative else value
 
 

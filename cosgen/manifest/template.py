@@ -18,7 +18,14 @@ from gotpl.runtime.sync_vm import _builtin_functions
 from gotpl.runtime.values import INVALID, UNTYPED_NIL
 
 from cosgen.errors import Origin, Problem
-from cosgen.manifest.functions import ClockError, Function, UnsafeFunctionError, go_builtins, guarded, has_any_key_map
+from cosgen.manifest.functions import (
+    ClockError,
+    Function,
+    UnsafeFunctionError,
+    go_builtins,
+    guarded,
+    has_any_key_map,
+)
 from cosgen.manifest.go_yaml import from_yaml, from_yaml_array, to_yaml
 from cosgen.manifest.scalars import Scalar
 from cosgen.manifest.values import ReadLog, TracedMap, Value
@@ -45,6 +52,7 @@ _DEFINE = re.compile(r"\{\{-?\s*(?:define|block)\s*" + _LITERAL)
 _SIMPLE = re.compile(r"\{\{\s*\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}")
 _TRIMMED_START = re.compile(r"\s*\{\{-\s")
 _TRIMMED_END = re.compile(r"-\}\}\s*\Z")
+_NO_FIELD = re.compile(r"attribute '(.*)' is not allowed")
 _SHARED_NAME = "\x00shared"
 
 
@@ -281,7 +289,7 @@ def _substitute(text: str, values: Mapping[Scalar, Value], log: ReadLog) -> str 
 
 def _function_table(settings: TemplateSettings) -> dict[str, Function]:
     sprig = text_func_map(environ=dict(settings.environment))
-    extra = function_map(include=_include, tpl=_include, required=_include, fail=_include)
+    extra = function_map(include=_unused, tpl=_unused, required=_unused, fail=_unused)
     functions: dict[str, Function] = {
         **sprig,
         **{name: extra[name] for name in ("toToml", "fromJson", "fromJsonArray")},
@@ -301,6 +309,10 @@ def _to_yaml(value: object) -> str:
     return to_yaml(value, lambda item: item is None or item is INVALID or item is UNTYPED_NIL)
 
 
+def _unused(*_: object) -> str:
+    return ""
+
+
 def _include(context: RenderContext, name: str, data: object) -> object:
     return context.render_template(name, data)
 
@@ -311,7 +323,7 @@ def _describe(error: BaseException, origin: Origin) -> Problem:
         if isinstance(cause, UnsafeFunctionError):
             return Problem(
                 what=f"template calls {cause}",
-                fix=f"take the value from a values file, or add {cause.name!r} to templates.allow_functions in cosgen.yaml",
+                fix=f"take it from a values file, or add {cause.name} to templates.allow_functions",
                 id="CG012",
                 origin=origin,
             )
@@ -340,6 +352,8 @@ def _describe(error: BaseException, origin: Origin) -> Problem:
 
 def _message(error: BaseException) -> str:
     if isinstance(error, TemplateExecutionError):
+        if match := _NO_FIELD.fullmatch(error.message):
+            return f"nothing has a field `{match[1]}` here: what stands before it is missing or is no map"
         return error.message
     text = str(error)
     if isinstance(error, TemplateSyntaxError):

@@ -6,12 +6,13 @@ out of definitions and values files have keys of any type (`AnyKeyMap`), which m
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Final
 
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from cosgen.manifest.nodes import Decoder, Node, key_text, merged_items
+from cosgen.manifest.decoder import Decoder
+from cosgen.manifest.nodes import Node, key_text, merged_items
 from cosgen.manifest.scalars import Scalar
 
 Value = object  # None, bool, int, float, str, list[Value] or dict[Scalar, Value]
@@ -46,7 +47,7 @@ def decode_values(node: Node | None, decoder: Decoder) -> dict[Scalar, Value]:
     return result
 
 
-def _reporter(decoder: Decoder):  # type: ignore[no-untyped-def]  # a closure of one line
+def _reporter(decoder: Decoder) -> Callable[[Node, str], None]:
     return lambda node, what: decoder.report(node, what, "use a word as key")
 
 
@@ -66,15 +67,17 @@ def decode_json_values(node: Node, decoder: Decoder) -> Value:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return value
         if math.isinf(value) or math.isnan(value):
-            decoder.report(node, f"{node.value} cannot be in a collection", "quote it, or use a finite number")
+            decoder.report(
+                node, f"{node.value} cannot be in a collection", "quote it, or use a finite number"
+            )
         return float(value)
     if isinstance(node, SequenceNode):
         return [decode_json_values(item, decoder) for item in node.value]
     result: dict[Scalar, Value] = {}
-    for name, (_, value) in merged_items(node, _reporter(decoder)).items():
+    for name, (_, item) in merged_items(node, _reporter(decoder)).items():
         text = key_text(name)
         if text is not None:
-            result[text] = decode_json_values(value, decoder)
+            result[text] = decode_json_values(item, decoder)
     return result
 
 
@@ -200,7 +203,7 @@ class TracedMap(dict[Scalar, Value]):
         return value
 
     def _read_all(self) -> None:
-        self.log.paths[self.path] = self.source  # type: ignore[assignment]  # a Mapping is a Value
+        self.log.paths[self.path] = self.source
         for key in list(dict.keys(self)):
             self._read(key, dict.__getitem__(self, key))
 
@@ -211,7 +214,7 @@ class TracedMap(dict[Scalar, Value]):
             raise KeyError(key)
         return self._read(key, value)
 
-    def get(self, key: Scalar, default: Value = None) -> Value:  # type: ignore[override]  # one signature is enough
+    def get(self, key: Scalar, default: Value = None) -> Value:
         """Return a value and log that it was read."""
         try:
             return self[key]
@@ -221,7 +224,8 @@ class TracedMap(dict[Scalar, Value]):
     def __contains__(self, key: object) -> bool:
         if dict.__contains__(self, key):
             return True
-        self.log.paths[(*self.path, key)] = None  # type: ignore[index]  # keys are scalars
+        if key is None or isinstance(key, bool | int | float | str):
+            self.log.paths[(*self.path, key)] = None
         return False
 
     def __iter__(self) -> Iterator[Scalar]:
@@ -235,17 +239,17 @@ class TracedMap(dict[Scalar, Value]):
     def __bool__(self) -> bool:
         return len(self) > 0
 
-    def keys(self):  # type: ignore[no-untyped-def]  # dict's own view type
+    def keys(self) -> KeysView[Scalar]:  # type: ignore[override]  # a wider view than dict's
         """Log the whole map and return its keys."""
         self._read_all()
         return dict.keys(self)
 
-    def values(self):  # type: ignore[no-untyped-def]  # as above
+    def values(self) -> ValuesView[Value]:  # type: ignore[override]  # as above
         """Log the whole map and return its values."""
         self._read_all()
         return dict.values(self)
 
-    def items(self):  # type: ignore[no-untyped-def]  # as above
+    def items(self) -> ItemsView[Scalar, Value]:  # type: ignore[override]  # as above
         """Log the whole map and return its items."""
         self._read_all()
         return dict.items(self)

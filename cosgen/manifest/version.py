@@ -64,10 +64,10 @@ def _split(text: str) -> tuple[int, str | None, str]:
 
 
 def _part(text: str) -> Part:
-    runs = [(tuple(map(_order, prefix)) + (0,), _number(digits)) for prefix, digits in _RUN.findall(text)]
+    runs = [((*map(_order, prefix), 0), _number(digits)) for prefix, digits in _RUN.findall(text)]
     while runs and runs[-1] == ((0,), 0):  # what is not there counts as empty text and zero
         runs.pop()
-    return tuple(runs) + (((0,), 0),)
+    return (*runs, ((0,), 0))
 
 
 def _number(digits: str) -> int:

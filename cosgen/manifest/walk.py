@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from cosgen.errors import Origin, Problem
 from cosgen.manifest.collection import Entry, decode_collection, decode_single
-from cosgen.manifest.nodes import Decoder, compose
+from cosgen.manifest.decoder import Decoder
+from cosgen.manifest.nodes import compose, is_map
 from cosgen.manifest.source import BUILD, COLLECTION, DEFINITION, FINALIZE, PackageFolder
 from cosgen.manifest.tree import ContextFile
 
@@ -38,7 +39,12 @@ def read_folder(raw: RawFolder) -> PackageFolder:
         path = join(raw.directory, DEFINITION)
         found: list[Problem] = []
         node = compose(raw.texts[DEFINITION], path, found)
-        if not (node is None and found):
+        if node is None or is_map(node):
+            decoded = not (node is None and found)
+        else:
+            decoded = False
+            Decoder(path, found).wrong(node, DEFINITION, "a map")
+        if decoded:
             singles = (decode_single(Decoder(path, found), node),)
         problems += found
     if is_collection and singles:
@@ -70,7 +76,7 @@ def folder_faults(folder: PackageFolder) -> Iterable[Problem]:
             )
     if folder.is_collection and folder.singles:
         yield Problem(
-            what=f"{folder.directory} has both a definition and a collection; the definition's build sees no values",
+            what=f"{folder.directory} has a definition and a collection; the former's build sees no values",
             fix="move one of them to a directory of its own",
             id="CG007",
             origin=folder.singles[0].origin,
