@@ -1,0 +1,172 @@
+"""`make demo`: a small operating system, from nothing to a published channel and its documentation.
+
+Every line that begins with `$` is a command that anybody can run; the demo adds a Docker engine and a registry
+where none answers, and a seed image where none can be pulled. All it makes lies in `.demo/`: the project, the
+repository and the site are made anew each time, the engine's and registry's caches are kept, so a second run takes
+seconds.
+"""
+
+import argparse
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import base_images, engines
+from tests.engines import ROOT, DockerEngine, MissingEngine, Registry
+
+COSGEN = Path(sys.executable).with_name("cosgen")
+NAME = "my-os"
+TIME = "1767225600"  # SOURCE_DATE_EPOCH: the same input gives the same bytes
+IDENTITY = ("-c", "user.name=demo", "-c", "user.email=demo@example.org")
+PAINT = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the demo plays: its folders, and the environment of its commands."""
+
+    folder: Path
+    registry: str
+    seed: str
+    environment: dict[str, str]
+
+    @property
+    def project(self) -> Path:
+        """Return the folder of the project."""
+        return self.folder / NAME
+
+    def run(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
+        """Run one command in the project, print it and what it says; return its standard output."""
+        command = [str(COSGEN), *arguments[1:]] if arguments[0] == "cosgen" else list(arguments)
+        print(paint("1", f"\n$ {shlex.join(arguments)}"), flush=True)
+        begin = time.monotonic()
+        environment = os.environ | self.environment
+        process = subprocess.Popen(
+            command, cwd=self.project, env=environment, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            print(f"  {line}", end="", flush=True)
+            lines.append(line)
+        if process.wait() not in ok:
+            sys.exit(f"`{shlex.join(arguments)}` ended with code {process.returncode}")
+        print(paint("2", f"  ({time.monotonic() - begin:.1f} s)"), flush=True)
+        return "".join(lines)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the project, and say so."""
+        print(paint("2", f"\n  (edits {path})"), flush=True)
+        (self.project / path).write_text(text, encoding="utf-8")
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        """Change a word in a file of the project."""
+        text = (self.project / path).read_text(encoding="utf-8")
+        assert old in text, f"{path} has no {old!r}"
+        self.write(path, text.replace(old, new))
+
+    def commit(self, message: str) -> None:
+        """Commit everything in the project."""
+        for arguments in (("add", "--all"), ("commit", "--quiet", "--message", message)):
+            subprocess.run(["git", *IDENTITY, *arguments], cwd=self.project, check=True, env=self._git())
+
+    def _git(self) -> dict[str, str]:
+        date = f"{TIME} +0000"
+        return dict(os.environ) | {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+
+
+def paint(code: str, text: str) -> str:
+    """Color a text for a terminal."""
+    return f"\033[{code}m{text}\033[0m" if PAINT else text
+
+
+def say(text: str) -> None:
+    """Print a heading: what comes next, and why."""
+    print(paint("1;36", f"\n── {text}"), flush=True)
+
+
+@contextlib.contextmanager
+def set_stage(folder: Path) -> Iterator[Stage]:
+    """Find or start engine and registry, get the seed, and clear what the last run left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (NAME, "repository", "site", "follower"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        engine = stack.enter_context(engines.find_or_start_docker(folder / "engine"))
+        registry = stack.enter_context(
+            engines.start_registry(folder / "registry", port=kept_port(folder / "port"))
+        )
+        seed = get_seed(engine, registry)
+        print(f"engine {engine.host}, registry {registry.address}, seed {seed}")
+        environment = engine.environment() | {"SOURCE_DATE_EPOCH": TIME, "COLUMNS": "110"}
+        yield Stage(folder, registry.address, seed, environment)
+
+
+def kept_port(file: Path) -> int:
+    """Return the port of the last run, so that references stay the same from run to run."""
+    port = int(file.read_text()) if file.exists() else engines.free_port()
+    file.write_text(f"{port}\n")
+    return port
+
+
+def get_seed(engine: DockerEngine, registry: Registry) -> str:
+    """Return a Debian reference; one made on this machine goes to the registry, where it has a digest."""
+    reference = base_images.get_debian(engine)
+    if reference == base_images.DEBIAN_PULLED:
+        return reference
+    print(f"{base_images.DEBIAN_PULLED} cannot be pulled here: the seed is made with debootstrap")
+    local = f"{registry.address}/seed/debian:bookworm-slim"
+    engine.run("tag", reference, local)
+    engine.run("push", "--quiet", local)
+    return local
+
+
+def start(stage: Stage) -> None:
+    """From nothing to a checked, drawn and planned project with its pipelines."""
+    say("A derivative: a foundation tree, an overlay tree, values, channels")
+    stage.project.mkdir()
+    stage.run(
+        *("cosgen", "init", ".", "--seed", stage.seed, "--storage", "../repository"),
+        *("--url", "https://repo.example.org", "--registry", f"{stage.registry}/{NAME}"),
+    )
+    subprocess.run(["git", "init", "--quiet", "--initial-branch=main", "."], cwd=stage.project, check=True)
+    stage.commit("Start")
+    say("What is wrong with it, all at once")
+    stage.run("cosgen", "check")
+    say("What is built on what")
+    stage.run("cosgen", "tree", "graph")
+    say("What would be built, and why")
+    stage.run("cosgen", "plan")
+    say("Its pipelines, for GitHub and GitLab")
+    stage.run("cosgen", "ci")
+    stage.commit("Add pipelines")
+    stage.run("cosgen", "ci", "--check")
+
+
+STORY = (start,)
+
+
+def main() -> None:
+    """Play the whole story."""
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.demo", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=ROOT / ".demo", help="where everything goes")
+    options = parser.parse_args()
+    begin = time.monotonic()
+    try:
+        with set_stage(options.folder.resolve()) as stage:
+            for chapter in STORY:
+                chapter(stage)
+    except MissingEngine as error:
+        sys.exit(f"the demo needs a Docker engine and a registry: {error}")
+    print(paint("2", f"\n  ({time.monotonic() - begin:.0f} s in all)"))
+
+
+if __name__ == "__main__":
+    main()
