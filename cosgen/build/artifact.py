@@ -103,9 +103,17 @@ def store_record(folder: Path, record: ArtifactRecord) -> Path:
 
 def store_bytes(path: Path, data: bytes) -> None:
     """Write a file in one step: it has its old content or its new one, never a part."""
-    partial = path.with_name(f"{PARTIAL_PREFIX}{path.name}.{os.getpid()}.{threading.get_ident()}")
-    partial.write_bytes(data)
-    partial.replace(path)
+    partial = partial_path(path)
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def partial_path(path: Path) -> Path:
+    """Return where a file is written before it gets its name; no other thread or process uses it."""
+    return path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{threading.get_ident()}-{path.name}")
 
 
 def find_record(folder: Path, fingerprint: str) -> ArtifactRecord | None:

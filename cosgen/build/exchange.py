@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cosgen.build.artifact import (
-    PARTIAL_PREFIX,
     RECORD_SUFFIX,
     ArtifactRecord,
     file_ref,
+    partial_path,
     record_name,
     store_bytes,
 )
@@ -139,7 +139,7 @@ def _checked_record(
 
 
 def _fetch(registry: Registry, name: ImageName, digest: str, path: Path) -> None:
-    partial = path.with_name(f"{PARTIAL_PREFIX}{path.name}")
+    partial = partial_path(path)
     try:
         with partial.open("wb") as file:
             file.writelines(registry.iter_blob(name, digest))

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cosgen.build.archive import SUFFIXES, ArchiveSummary, Compression, write_archive
-from cosgen.build.artifact import PARTIAL_PREFIX, ArtifactRecord, FileRef, file_ref, store_bytes, store_record
+from cosgen.build.artifact import (
+    ArtifactRecord,
+    FileRef,
+    file_ref,
+    partial_path,
+    store_bytes,
+    store_record,
+)
 from cosgen.build.index import IndexStore, LayerIndex, LowerView, index_layer
 from cosgen.build.luet_metadata import MetadataFacts, definition_fields, render_metadata
 from cosgen.build.packages import DistroPackage
@@ -235,7 +242,7 @@ def _store_archive(
     request: Extraction, stem: str, picked: Sequence[Picked]
 ) -> tuple[FileRef, ArchiveSummary]:
     path = request.output / f"{stem}.package.tar{SUFFIXES[request.compression.format]}"
-    partial = path.with_name(f"{PARTIAL_PREFIX}{path.name}")
+    partial = partial_path(path)
     try:
         with partial.open("wb") as file:
             summary = write_archive(picked, file, compression=request.compression, epoch=request.epoch)

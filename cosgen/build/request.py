@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
 from cosgen.build.archive import Compression
@@ -14,8 +13,6 @@ from cosgen.graph.model import Fingerprint, Graph
 
 # Name of the local images when the project has no cache registry.
 LOCAL_REPOSITORY = "cosgen/cache"
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-_NO_SECONDS: Mapping[str, float] = MappingProxyType({})
 
 
 class Progress(Protocol):
@@ -48,7 +45,7 @@ class BuildRequest:
     rebuild: bool = False  # build the targets anew, whatever is there
     luet_tags: bool = False  # also take and give the tags under which luet stores images
     caches: tuple[str, ...] = ()  # further repositories with luet's tags, of foundations
-    seeds: Mapping[str, str] = field(default=_NOTHING)  # image reference -> digest, from cosgen.lock
+    seeds: Mapping[str, str] = field(default_factory=dict)  # image reference -> digest, from cosgen.lock
     jobs: int = 1
     keep_going: bool = True
     deadline: float | None = None  # time.monotonic()
@@ -56,7 +53,7 @@ class BuildRequest:
     epoch: int | None = None  # SOURCE_DATE_EPOCH
     network: str = ""  # of commands in builds; "" for the engine's default
     builder: Builder = field(default_factory=Builder)
-    estimates: Mapping[str, float] = field(default=_NO_SECONDS)  # fingerprint -> seconds
+    estimates: Mapping[str, float] = field(default_factory=dict)  # fingerprint -> seconds
     layer_ways: Sequence[str] = ("overlay2", "registry", "save")
 
 

@@ -20,6 +20,8 @@ from cosgen.errors import BuildError, Problem
 _STUB_FILES = frozenset(
     {".dockerenv", "dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf", "run/.containerenv"}
 )
+# Both images copy the build context; that is no change anybody made.
+_CONTEXT = "luetbuild/"
 _STUB_DIRECTORIES = frozenset({"dev", "dev/pts", "dev/shm", "dev/mqueue", "proc", "sys", "run"})
 
 
@@ -86,7 +88,8 @@ def select(layers: Sequence[Layer], lower: LowerView, content: Content) -> Selec
             continue
         is_new = content.whole or not lower.kind(path)
         if not is_new and not (content.changes and winner.member.kind is not Kind.DIRECTORY):
-            if winner.member.kind is not Kind.DIRECTORY and wanted(path):
+            told = winner.member.kind is not Kind.DIRECTORY and not path.startswith(_CONTEXT)
+            if told and wanted(path):
                 changed.append(path)
             continue
         if not content.whole and _is_stub(winner.member):

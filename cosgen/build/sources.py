@@ -205,10 +205,10 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 def _unpacked(chunks: Iterator[bytes], media_type: str) -> Iterator[bytes]:
     if media_type.endswith("zstd"):
         reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", _Chunks(chunks)))
-        yield from iter(lambda: reader.read(_BLOCK), b"")
+        yield from _blocks(cast("IO[bytes]", reader))
     elif media_type.endswith("gzip"):
         with gzip.GzipFile(fileobj=cast("IO[bytes]", _Chunks(chunks)), mode="rb") as file:
-            yield from iter(lambda: file.read(_BLOCK), b"")
+            yield from _blocks(cast("IO[bytes]", file))
     else:
         yield from chunks
 

@@ -1,0 +1,383 @@
+"""Builds packages: decides what is done already, makes the images that are missing, extracts artifacts."""
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cosgen.build.artifact import PARTIAL_PREFIX, ArtifactRecord, find_record
+from cosgen.build.exchange import artifact_tag, pull_artifact, push_artifact
+from cosgen.build.extract import Extracted, Extraction, extract
+from cosgen.build.images import ImageShop, Place
+from cosgen.build.index import IndexStore
+from cosgen.build.provenance import Material
+from cosgen.build.request import BuildReport, BuildRequest, ImageResult, PackageResult, Progress, Status
+from cosgen.build.rules import problem
+from cosgen.build.sources import LayerReader
+from cosgen.build.tools import Tools
+from cosgen.build.work import Outcome, Task, TaskResult, run_tasks
+from cosgen.errors import BuildError, Problem
+from cosgen.graph.model import Fingerprint, ImageKey, ImageNode, Node
+
+_LOOKUPS = 8  # requests to the registry at once
+_IMAGE_SECONDS = 30.0  # estimate when nothing is known
+_EXTRACT_SECONDS = 2.0
+
+
+def build_packages(request: BuildRequest, tools: Tools, progress: Progress) -> BuildReport:
+    """Build packages of one variant and leave their artifacts in the output folder.
+
+    Finished work is found by input digest, best first: in the output folder, in the engine, in the cache
+    registry. A failure blocks only what needs it. When nothing has to be built, no engine is asked.
+
+    Raises:
+        BuildError: The registry does not answer.
+        MissingToolError: No engine answers, and one is needed.
+        KeyboardInterrupt: As it came; what ran was ended, what was done is kept.
+    """
+    started = time.monotonic()
+    request.output.mkdir(parents=True, exist_ok=True)
+    _sweep(request.output)
+    return _Build(request, tools, progress).run(started)
+
+
+class _Build:
+    """One build under way."""
+
+    def __init__(self, request: BuildRequest, tools: Tools, progress: Progress) -> None:
+        self._request = request
+        self._tools = tools
+        self._progress = progress
+        self._reader = LayerReader(tools.engine, tools.registry, ways=request.layer_ways)
+        self._store = IndexStore(request.cache_folder)
+        self._shop = ImageShop(request, tools, self._reader, progress)
+        self._status: dict[Fingerprint, Status] = {}
+        self._records: dict[Fingerprint, ArtifactRecord] = {}
+        self._extracted: dict[Fingerprint, Extracted] = {}
+        self._tasks: dict[str, Task] = {}
+        self._anew: frozenset[ImageKey] = frozenset()
+
+    def run(self, started: float) -> BuildReport:
+        request = self._request
+        if request.rebuild:
+            tops = (self._node(item).images[-1:] for item in request.targets)
+            self._anew = frozenset(key for keys in tops for key in keys)
+        self._plan()
+        tools = self._tools
+        results = run_tasks(
+            self._tasks.values(),
+            jobs=request.jobs,
+            deadline=request.deadline,
+            keep_going=request.keep_going,
+            stop=lambda: tools.connected.stop() if tools.connected else None,
+        )
+        engine = tools.connected
+        if engine is not None and any(item.how == "built" for item in self._shop.results):
+            engine.prune()
+        return self._report(results, time.monotonic() - started)
+
+    # --- Deciding what is to be done -------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        wanted = self._closure(self._request.targets)
+        missing = [item for item in wanted if not self._keep(item)]
+        remote = self._ask_artifacts(missing)
+        self._plan_pushes()
+        building = [item for item in missing if item not in remote]
+        for fingerprint in missing:
+            if fingerprint in remote and fingerprint in self._needed(building):
+                self._add_pull(fingerprint)
+        images = {key for item in building for key in self._image_closure(item)}
+        if images:
+            self._shop.locate(sorted(images), self._anew)
+        for fingerprint in building:
+            if fingerprint in self._needed(building):
+                self._add_extraction(fingerprint)
+
+    def _closure(self, targets: tuple[Fingerprint, ...]) -> list[Fingerprint]:
+        """Return the targets and every package whose artifact is joined into one of their images."""
+        found: dict[Fingerprint, None] = {}
+        todo = list(targets)
+        while todo:
+            fingerprint = todo.pop()
+            if fingerprint in found:
+                continue
+            found[fingerprint] = None
+            for key in self._image_closure(fingerprint):
+                todo.extend(self._image(key).join)
+        return sorted(found)
+
+    def _needed(self, building: list[Fingerprint]) -> set[Fingerprint]:
+        """Return whose artifacts matter: the targets, and what is joined for those that are built."""
+        needed = set(self._request.targets)
+        todo = [item for item in building if item in needed]
+        while todo:
+            for key in self._image_closure(todo.pop()):
+                new = set(self._image(key).join) - needed
+                needed |= new
+                todo.extend(item for item in new if item in building)
+        return needed
+
+    def _image_closure(self, fingerprint: Fingerprint) -> list[ImageKey]:
+        """Return the images a package's artifact may need, its copies' included."""
+        node = self._node(fingerprint)
+        if node.package.spec.is_empty or not node.images:
+            return []
+        found: dict[ImageKey, None] = {}
+        todo = [node.images[-1]]
+        while todo:
+            key = todo.pop()
+            if key in found:
+                continue
+            found[key] = None
+            image = self._image(key)
+            todo.extend([image.parent] if image.parent else [])
+            todo.extend(key for item in image.copies for key in self._node(item).images[-1:])
+        return list(found)
+
+    def _keep(self, fingerprint: Fingerprint) -> bool:
+        if self._request.rebuild and fingerprint in self._request.targets:
+            return False
+        record = find_record(self._request.output, fingerprint)
+        same = (
+            record is not None
+            and record.input_digest == self._node(fingerprint).input_digest
+            and record.compression == self._request.compression.format
+        )
+        if record is not None and same:
+            self._status[fingerprint] = Status.KEPT
+            self._records[fingerprint] = record
+        return same
+
+    def _ask_artifacts(self, missing: list[Fingerprint]) -> set[Fingerprint]:
+        cache = self._tools.cache
+        if not self._request.pull or cache is None:
+            return set()
+        asked = [item for item in missing if not self._anew.intersection(self._node(item).images[-1:])]
+        tags = [artifact_tag(self._node(item).input_digest) for item in asked]
+        with ThreadPoolExecutor(_LOOKUPS) as pool:
+            found = pool.map(lambda tag: self._tools.registry().find_digest(cache, tag), tags)
+            return {item for item, digest in zip(asked, found, strict=True) if digest}
+
+    def _plan_pushes(self) -> None:
+        """Push what the folder has and the registry has not."""
+        cache = self._tools.cache
+        kept = [item for item, status in self._status.items() if status is Status.KEPT]
+        if not self._request.push or cache is None or not kept:
+            return
+        tags = [artifact_tag(self._node(item).input_digest) for item in kept]
+        with ThreadPoolExecutor(_LOOKUPS) as pool:
+            found = list(pool.map(lambda tag: self._tools.registry().find_digest(cache, tag), tags))
+        for item, digest in zip(kept, found, strict=True):
+            if not digest:
+                self._add(f"push:{item}", item, (), lambda item=item: self._push(item))
+
+    def _add(self, key: str, item: Fingerprint, needs: tuple[str, ...], run: object) -> None:
+        node = self._node(item)
+        seconds = (
+            self._request.estimates.get(item, _IMAGE_SECONDS) if key.startswith("image") else _EXTRACT_SECONDS
+        )
+        name = f"{node.package.human}@{node.package.definition.version}"
+        self._tasks[key] = Task(key=key, needs=needs, run=run, seconds=seconds, name=name)  # type: ignore[arg-type]  # callables
+
+    def _add_pull(self, item: Fingerprint) -> None:
+        self._add(f"artifact:{item}", item, (), lambda: self._pull(item))
+
+    def _add_extraction(self, item: Fingerprint) -> None:
+        node = self._node(item)
+        needs: tuple[str, ...] = ()
+        if not node.package.spec.is_empty and node.images:
+            top = node.images[-1]
+            if self._shop.place(top) is not Place.REGISTRY:
+                self._add_image(top)
+            needs = (f"image:{top}",)
+        self._add(f"artifact:{item}", item, needs, lambda: self._extract(item))
+
+    def _add_image(self, key: ImageKey) -> None:
+        """Add the making of an image, and of what it is built from."""
+        name = f"image:{key}"
+        place = self._shop.place(key)
+        if place is Place.LOCAL or name in self._tasks:
+            return
+        image = self._image(key)
+        needs: list[str] = []
+        if place is Place.NOWHERE:
+            below = [image.parent] if image.parent else []
+            below += [top for item in image.copies for top in self._node(item).images[-1:]]
+            for other in below:
+                self._add_image(other)
+            needs = [f"image:{other}" for other in below]
+            needs += [f"artifact:{item}" for item in image.join]
+        self._add(name, image.fingerprint, tuple(needs), lambda: self._shop.make(key))
+
+    # --- Doing it --------------------------------------------------------------------------------------
+
+    def _pull(self, item: Fingerprint) -> None:
+        cache = self._tools.cache
+        if cache is None:
+            raise AssertionError("only planned with a cache registry")
+        digest = self._node(item).input_digest
+        records = pull_artifact(self._tools.registry(), cache, digest, self._request.output)
+        if records is None:
+            what = f"the artifact of {item} went away while it was to be pulled"
+            raise BuildError(problem("CG480", what))
+        self._status[item] = Status.PULLED
+        self._records[item] = next(record for record in records if record.fingerprint == item)
+
+    def _push(self, item: Fingerprint) -> None:
+        cache = self._tools.cache
+        if cache is not None and self._request.push:
+            own = self._records[item]
+            names = own.build.get("subpackages") or ()
+            others = [find_record(self._request.output, str(name)) for name in names]  # type: ignore[attr-defined]
+            records = [own, *(record for record in others if record is not None)]
+            push_artifact(self._tools.registry(), cache, self._request.output, records)
+
+    def _extract(self, item: Fingerprint) -> None:
+        node = self._node(item)
+        started = time.monotonic()
+        self._progress.step(f"artifact {node.package.human}")
+        good = False
+        try:
+            layout, beneath, seed = None, 0, ""
+            if not node.package.spec.is_empty and node.images:
+                layout, beneath = self._shop.layout(node.images[-1])
+                seed = self._shop.seed_of(node.images[-1])
+            extracted = extract(
+                Extraction(
+                    node=node,
+                    tree=self._request.graph.tree,
+                    platform=self._request.platform,
+                    output=self._request.output,
+                    compression=self._request.compression,
+                    epoch=self._request.epoch,
+                    builder=self._request.builder,
+                    repository=self._request.repository if self._request.has_registry else "",
+                    seed=seed,
+                    materials=self._materials(node, seed),
+                    image=layout,
+                    beneath=beneath,
+                    facts=self._facts(node, started),
+                ),
+                self._reader,
+                self._store,
+            )
+            self._extracted[item] = extracted
+            self._records[item] = extracted.records[0]
+            built = any(result.how == "built" for result in self._images_of(node))
+            self._status[item] = Status.BUILT if built or not node.images else Status.EXTRACTED
+            self._push(item)
+            good = True
+        finally:
+            self._progress.done(f"artifact {node.package.human}", ok=good)
+
+    def _facts(self, node: Node, started: float) -> dict[str, object]:
+        images = self._images_of(node)
+        facts: dict[str, object] = {
+            "image_seconds": round(sum(item.seconds for item in images), 3),
+            "layout_seconds": round(time.monotonic() - started, 3),
+            "cache": images[0].how if images else "local",
+            "revision": self._request.builder.revision,
+        }
+        if images and images[0].log:
+            facts["log"] = images[0].log
+        return facts
+
+    def _images_of(self, node: Node) -> list[ImageResult]:
+        """Return what was done for a package's own image in this run."""
+        return [
+            item
+            for item in self._shop.results
+            if node.images and self._shop.reference(node.images[-1]).endswith(f":{item.tag}")
+        ]
+
+    def _materials(self, node: Node, seed: str) -> list[Material]:
+        found = [Material(uri=f"docker:{seed}", digest=self._shop.seed_digest(seed))] if seed else []
+        for needed in node.needs:
+            other = self._node(needed)
+            name = f"{other.package.human}@{other.package.definition.version}"
+            found.append(Material(uri=f"cosgen-package:{name}", digest=f"inputDigest:{other.input_digest}"))
+        return found
+
+    def _node(self, fingerprint: Fingerprint) -> Node:
+        return self._request.graph.nodes[fingerprint]
+
+    def _image(self, key: ImageKey) -> ImageNode:
+        return self._request.graph.images[key]
+
+    # --- Telling ---------------------------------------------------------------------------------------
+
+    def _report(self, results: Mapping[str, TaskResult], seconds: float) -> BuildReport:
+        engine = self._tools.connected
+        packages = [self._package_result(item, results) for item in sorted(self._request.targets)]
+        return BuildReport(
+            variant=self._request.graph.tree.variant.key,
+            engine=f"{engine.info.name} {engine.info.version}, {engine.info.builder}" if engine else "",
+            packages=tuple(packages),
+            images=tuple(sorted(self._shop.results, key=lambda item: (item.package, item.tag))),
+            seconds=round(seconds, 3),
+        )
+
+    def _package_result(self, item: Fingerprint, results: Mapping[str, TaskResult]) -> PackageResult:
+        node = self._node(item)
+        keys = [key for key in (f"artifact:{item}", f"push:{item}", *self._own_image(node)) if key in results]
+        bad = next((results[key] for key in reversed(keys) if results[key].outcome is not Outcome.DONE), None)
+        record = self._records.get(item)
+        status = self._status.get(item, Status.STOPPED)
+        if bad is not None:
+            status = Status(str(bad.outcome))
+        logs = self._images_of(node)
+        return PackageResult(
+            fingerprint=item,
+            human=node.package.human,
+            version=node.package.definition.version,
+            input_digest=node.input_digest,
+            status=status,
+            seconds=round(sum(results[key].seconds for key in keys), 3),
+            size=record.archive.size if record else 0,
+            installed_size=record.installed_size if record else 0,
+            files=len(record.files) if record else 0,
+            problems=bad.problems if bad else (),
+            warnings=self._warnings(item),
+            log=logs[0].log if logs else "",
+        )
+
+    def _own_image(self, node: Node) -> list[str]:
+        return [f"image:{node.images[-1]}"] if node.images else []
+
+    def _warnings(self, item: Fingerprint) -> tuple[Problem, ...]:
+        node = self._node(item)
+        human = node.package.human
+        found: list[Problem] = []
+        extracted = self._extracted.get(item)
+        if extracted and (extracted.losses.changed or extracted.losses.deleted):
+            names = [*extracted.losses.changed, *(f"{path} (deleted)" for path in extracted.losses.deleted)]
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            what = f"{human} changes what is beneath it, which its artifact does not tell: "
+            found.append(problem("CG468", what + ", ".join(names[:3]) + more, warning=True))
+        if extracted and extracted.losses.devices:
+            what = f"{human}: left out {', '.join(extracted.losses.devices[:5])}"
+            found.append(problem("CG469", what, warning=True))
+        if node.package.spec.retrieve and extracted:
+            what = f"{human} retrieves {', '.join(node.package.spec.retrieve)}"
+            found.append(problem("CG457", what, origin=node.package.origin, warning=True))
+        return tuple(found)
+
+
+def _sweep(output: Path) -> None:
+    """Remove files that killed runs left half-written; their process ids are in the names."""
+    for path in output.glob(f"{PARTIAL_PREFIX}*"):
+        process = path.name.removeprefix(PARTIAL_PREFIX).partition("-")[0]
+        if process.isascii() and process.isdigit() and not _is_alive(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
