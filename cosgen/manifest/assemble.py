@@ -20,6 +20,7 @@ from cosgen.manifest.tree import ContextFile, Package, Tree
 from cosgen.manifest.values import Value, decode_values, fill, merge_layers
 
 _REQUIRES = re.compile(r"^[\"']?requires[\"']?\s*:.*(?:\n(?![A-Za-z\"'#]).*)*", re.MULTILINE | re.IGNORECASE)
+_BRANCH = re.compile(r"\{\{-?\s*(if|with|range|block|define|end)\b")
 
 
 def assemble_tree(project: Project, variant: Variant, *, source_date_epoch: int | None = None) -> Tree:
@@ -70,6 +71,7 @@ class _Assembly:
             environment=tuple(sorted(project.sources.environment.items())),
         )
         self.renderer = Renderer(templates, settings)
+        self.templates_require = any("requires:" in file.text for file in templates)
         self.problems += self.renderer.problems
         self.decoded: dict[tuple[str, str], tuple[BuildSpec, tuple[Problem, ...]]] = {}
 
@@ -201,7 +203,8 @@ class _Assembly:
         luet renders once without values files to learn what packages require, and a later empty list does
         not replace what was learnt.
         """
-        if not self.values or (spec.requires and spec.conflicts) or "{{" not in (folder.build or ""):
+        build = folder.build or ""
+        if not self.values or "{{" not in build or not self._may_differ(build, spec):
             return spec
         bare = self._render(folder, raw)
         if bare.problem is not None or _lists(bare.text) == _lists(text):
@@ -212,6 +215,12 @@ class _Assembly:
         return replace(
             spec, requires=spec.requires or first.requires, conflicts=spec.conflicts or first.conflicts
         )
+
+    def _may_differ(self, build: str, spec: BuildSpec) -> bool:
+        """Tell whether a rendering without values files could require something else."""
+        if not spec.requires and ("equires" in build or self.templates_require):
+            return True
+        return (not spec.conflicts and "onflicts" in build) or _is_conditional(build)
 
     def _report_conditional(self, folder: PackageFolder) -> None:
         self.problems.append(
@@ -238,6 +247,15 @@ class _Assembly:
 
 def _lists(text: str) -> list[str]:
     return _REQUIRES.findall(text) if "equires" in text else []
+
+
+def _is_conditional(build: str) -> bool:
+    """Tell whether `requires` of a `build.yaml` stands inside a condition, or holds an action."""
+    for match in _REQUIRES.finditer(build):
+        before = [word == "end" for word in _BRANCH.findall(build, 0, match.start())]
+        if "{{" in match[0] or before.count(False) > before.count(True):
+            return True
+    return False
 
 
 def _readme(folder: PackageFolder, entry: Entry) -> str | None:

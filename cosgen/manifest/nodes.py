@@ -3,6 +3,7 @@
 The nodes are PyYAML's own, composed by its C parser; `decoder.py` takes values out of them.
 """
 
+import re
 from collections.abc import Callable, Iterable
 
 import yaml
@@ -19,13 +20,14 @@ from cosgen.manifest.scalars import (
     tagged_scalar,
 )
 
-__all__ = ["Decoder", "Node", "compose", "is_list", "is_map", "is_null", "is_scalar", "map_pairs"]
-
 MAX_BYTES = 8 * 1024 * 1024  # of one manifest file
 MAX_DEPTH = 100
 MAX_NODES = 1_000_000  # after aliases are followed
 _OPENERS = 1_000  # fewer brackets, dashes and question marks cannot nest deep enough to hurt
 IMPLICIT = "?"
+
+
+_ANCHOR = re.compile(r"(?:^|[\s,\[{])&\S", re.MULTILINE)
 
 
 class _Loader(yaml.CBaseLoader if hasattr(yaml, "CBaseLoader") else yaml.BaseLoader):  # type: ignore[misc]  # chosen when imported
@@ -77,7 +79,7 @@ def compose(text: str, path: str, problems: list[Problem]) -> Node | None:
         if _may_nest_deep(text):
             _check_depth(text)
         node = _compose_first(text)
-        if node is not None and "*" in text:
+        if node is not None and "*" in text and _ANCHOR.search(text):
             _check_expansion(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

@@ -53,6 +53,8 @@ _SIMPLE = re.compile(r"\{\{\s*\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}")
 _TRIMMED_START = re.compile(r"\s*\{\{-\s")
 _TRIMMED_END = re.compile(r"-\}\}\s*\Z")
 _NO_FIELD = re.compile(r"attribute '(.*)' is not allowed")
+_PIECE = re.compile("\x00([0-9]+)\x00")
+_SHORT = 12  # characters of plain text that are not worth a mark
 _SHARED_NAME = "\x00shared"
 
 
@@ -120,12 +122,24 @@ class Renderer:
             if quick is not None:
                 return Rendered(self._prefix + quick, log.to_json())
             log = ReadLog()
+        skeleton, pieces = _skeleton(text)
         try:
-            template, prefix = self._template(text)
+            template, prefix = self._template(skeleton)
             body = template.render({"Values": TracedMap(values, log)})
         except _FAULTS as error:
+            if pieces:  # once more with the whole text, for the place of the fault
+                error = self._fault(text, values) or error
             return Rendered("", log.to_json(), self._problem(error, path))
+        if pieces:
+            body = _PIECE.sub(lambda match: pieces[int(match[1])], body)
         return Rendered(prefix + body, log.to_json())
+
+    def _fault(self, text: str, values: Mapping[Scalar, Value]) -> BaseException | None:
+        try:
+            self._template(text)[0].render({"Values": TracedMap(values, ReadLog())})
+        except _FAULTS as error:
+            return error
+        return None
 
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
@@ -266,6 +280,32 @@ def _action_end(text: str, start: re.Match[str]) -> tuple[int, bool]:
             return match.end(), match["end"].startswith("-")
         cursor = match.end()
     return len(text), False
+
+
+def _skeleton(text: str) -> tuple[str, list[str]]:
+    """Put short marks in place of long plain text, so that like templates are compiled once.
+
+    White space around an action stays where it is, because actions may trim it.
+    """
+    if "\x00" in text or _DEFINE.search(text):
+        return text, []
+    parts: list[str] = []
+    pieces: list[str] = []
+    cursor = 0
+    while True:
+        match = _ACTION.search(text, cursor)
+        plain = text[cursor : match.start() if match else len(text)]
+        core = plain.strip(" \t\r\n")
+        if len(core) > _SHORT:
+            start = plain.index(core)
+            parts += (plain[:start], f"\x00{len(pieces)}\x00", plain[start + len(core) :])
+            pieces.append(core)
+        else:
+            parts.append(plain)
+        if match is None:
+            return "".join(parts), pieces
+        cursor = _action_end(text, match)[0]
+        parts.append(text[match.start() : cursor])
 
 
 def _substitute(text: str, values: Mapping[Scalar, Value], log: ReadLog) -> str | None:
