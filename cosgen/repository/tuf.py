@@ -5,7 +5,7 @@ Root and targets are signed offline (`tuf_trust.py`). `targets` only delegates `
 packages are covered by digest through them (channel -> snapshot -> index -> archive), so the metadata stays
 small at any number of packages.
 
-Everything here is bytes in, bytes out. Versions of the online roles are the number of the commit they tell
+Everything here is bytes in, bytes out. Versions of the online roles follow the number of the commit they tell
 of, and their expiry counts from its time, so that whoever derives them again gets the same bytes (ed25519).
 
 Source: TUF specification 1.0.34, sections 4-6.
@@ -67,9 +67,14 @@ class RoleKeys:
 class TufCommit:
     """What a commit of the log says to TUF clients."""
 
-    seq: int  # from 1
+    seq: int  # from 0
     time: int  # seconds since 1970
     channels: Mapping[str, bytes]  # channel -> its document (`channel_document`)
+
+    @property
+    def version(self) -> int:
+        """Version of the online roles: TUF counts from 1, as luet's revisions do."""
+        return self.seq + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +103,7 @@ class Trust:
 def tuf_files(
     commit: TufCommit, trust: Trust, keys: OnlineKeys, *, existing: Mapping[str, bytes] | None = None
 ) -> list[tuple[str, bytes]]:
-    """Derive the TUF files of a commit, in upload order; all but the last, the timestamp, are create-only.
+    """Derive the TUF files of a commit, in upload order; all but the timestamp are create-only.
 
     Args:
         commit: The commit, already in the log.
@@ -113,8 +118,6 @@ def tuf_files(
     Raises:
         VerificationError: A key is not the role's, root or targets lack signatures, or `existing` is not genuine.
     """
-    if commit.seq < 1:
-        raise ValueError("TUF versions start at 1")
     root, targets = load(trust.root, Root), load(trust.targets, Targets)
     _verify(root, "targets", trust.targets)
     delegations = targets.delegations
@@ -135,27 +138,27 @@ def tuf_files(
         _verify(delegator, role, data)
         return data
 
-    channels_key, snapshot_key = (f"{PREFIX}{commit.seq}.{role}.json" for role in (CHANNELS, "snapshot"))
+    channels_key, snapshot_key = (f"{PREFIX}{commit.version}.{role}.json" for role in (CHANNELS, "snapshot"))
     documents = {channel_target(name): commit.channels[name] for name in sorted(commit.channels)}
     channels = Channels(
-        version=commit.seq,
+        version=commit.version,
         expires=expiry(now, CHANNELS, trust.lifetimes),
         targets={path: TargetFile.from_data(path, data, ["sha256"]) for path, data in documents.items()},
     )
     channels_data = make(channels, CHANNELS, channels_key)
     snapshot = Snapshot(
-        version=commit.seq,
+        version=commit.version,
         expires=expiry(now, "snapshot", trust.lifetimes),
         meta={
             "targets.json": _meta(targets.version, trust.targets),
-            "channels.json": _meta(commit.seq, channels_data),
+            "channels.json": _meta(commit.version, channels_data),
         },
     )
     snapshot_data = make(snapshot, "snapshot", snapshot_key)
     timestamp = Timestamp(
-        version=commit.seq,
+        version=commit.version,
         expires=expiry(now, "timestamp", trust.lifetimes),
-        snapshot_meta=_meta(commit.seq, snapshot_data),
+        snapshot_meta=_meta(commit.version, snapshot_data),
     )
     return [
         *((target_key(path, data), data) for path, data in documents.items()),
