@@ -75,7 +75,5 @@ def unified_diff(path: str, old: str, new: str) -> str:
     """Return a unified diff with `a/` and `b/` names, as git prints it."""
     before = f"a/{path}" if old else "/dev/null"
     after = f"b/{path}" if new else "/dev/null"
-    lines = difflib.unified_diff(
-        old.splitlines(keepends=True), new.splitlines(keepends=True), before, after
-    )
+    lines = difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), before, after)
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)

@@ -1,7 +1,7 @@
 """From a project and its graphs to the text of all pipeline files of one provider."""
 
-import json
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 
 from cosgen.errors import ManifestError, Problem, Severity
 from cosgen.graph.model import Graph
@@ -55,9 +55,7 @@ def emit(
     Raises:
         ManifestError: An emitted file would break a limit of the provider or a security rule.
     """
-    return emit_nodes(
-        config, variants, nodes_of(graphs), provider, version=version, shape=shape, proxy=proxy
-    )
+    return emit_nodes(config, variants, nodes_of(graphs), provider, version=version, shape=shape, proxy=proxy)
 
 
 def emit_nodes(
@@ -74,7 +72,7 @@ def emit_nodes(
     scene = Scene(config=config, variants=tuple(variants), provider=provider, version=version)
     chosen = choose_shape(shape or config.ci.shape, provider, len(nodes))
     pipelines = pipelines_for(scene, chosen, nodes)
-    header = header_of(provider, version, _inputs(config, scene, nodes, chosen, proxy))
+    header = header_of(provider, version, _inputs(_settings(config), scene, nodes, chosen, proxy))
     if provider is Provider.GITHUB:
         writer = GitHubWriter(
             pins=choose_pins(proxy),
@@ -109,13 +107,11 @@ def pipelines_for(scene: Scene, shape: Shape, nodes: Sequence[BuildNode]) -> tup
 
 
 def _inputs(
-    config: ProjectConfig, scene: Scene, nodes: Sequence[BuildNode], shape: Shape, proxy: str | None
+    settings_digest: str, scene: Scene, nodes: Sequence[BuildNode], shape: Shape, proxy: str | None
 ) -> dict[str, str]:
-    from cosgen.manifest.project import _plain
-
     listed = shape in (Shape.STATIC, Shape.CHUNKS)
     return {
-        "settings": json.dumps(_plain(config), sort_keys=True),
+        "settings": settings_digest,
         "variants": " ".join(variant.key for variant in scene.variants),
         "packages": "\n".join(f"{node.key} {' '.join(sorted(node.needs))}" for node in nodes)
         if listed
@@ -123,6 +119,11 @@ def _inputs(
         "shape": shape,
         "actions": proxy or "",
     }
+
+
+def _settings(config: ProjectConfig) -> str:
+    settings = {item.name: getattr(config, item.name) for item in fields(config) if item.name != "places"}
+    return repr(sorted(settings.items()))
 
 
 def _few(problems: Sequence[Problem], most: int = 20) -> tuple[Problem, ...]:

@@ -27,6 +27,13 @@ from cosgen.pipeline.steps import parameters_of
 from cosgen.pipeline.yaml_text import Flow, FlowMap, Tagged, print_yaml
 
 FOLDER = ".github/workflows"
+# What these ask for, or must have to be safe, even where they never run.
+_PROXY_INPUTS: Mapping[str, Mapping[str, object]] = {
+    "actions/checkout": {"with": {"persist-credentials": False}},
+    "actions/upload-artifact": {"with": {"path": "plan.json"}},
+    "actions/upload-pages-artifact": {"with": {"path": "public"}},
+    "aws-actions/configure-aws-credentials": {"with": {"aws-region": "eu-central-1"}},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +89,10 @@ class GitHubWriter:
 
     def proxy(self) -> dict[str, object]:
         """Return the workflow that never runs, where bots see and renew every action."""
-        steps = [{"uses": Tagged(pin.uses, pin.tag)} for pin in self.pins.values()]
+        steps = [
+            {"name": pin.name, "uses": Tagged(pin.uses, pin.tag), **_PROXY_INPUTS.get(pin.name, {})}
+            for pin in self.pins.values()
+        ]
         job = {
             "name": "actions",
             "if": "${{ github.event_name == 'never' }}",

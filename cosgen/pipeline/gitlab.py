@@ -104,9 +104,10 @@ class GitLabWriter:
         if job.template:
             result["variables"] = {name.upper(): value_text(value) for name, value in job.parameters.items()}
             return result | _parallel(job)
-        return result | self._body(job) | _parallel(job)
+        return result | self.job_body(job) | _parallel(job)
 
-    def _body(self, job: Job) -> dict[str, object]:
+    def job_body(self, job: Job) -> dict[str, object]:
+        """Return what a job does and where, without its stage, needs and rules."""
         result = _machine(job.runner)
         result["timeout"] = f"{job.timeout} minutes"
         if job.interruptible:

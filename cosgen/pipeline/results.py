@@ -162,3 +162,20 @@ def _cell(text: str) -> str:
     for sign in "\\|<>`*_[]":
         line = line.replace(sign, f"\\{sign}")
     return line
+
+
+def left_over(plan: Plan, results: Iterable[Result]) -> tuple[str, ...]:
+    """Return the keys that nobody tried and that could be built: nothing below them failed."""
+    outcome = collect_results(plan, results)
+    by_key = plan.by_key
+    stuck: dict[str, bool] = {}
+
+    def is_stuck(key: str) -> bool:
+        if key not in stuck:
+            stuck[key] = False
+            bad = outcome.states.get(key) in (State.FAILED, State.BLOCKED)
+            stuck[key] = bad or any(is_stuck(need) for need in by_key[key].needs if need in by_key)
+        return stuck[key]
+
+    missing = (key for key, state in outcome.states.items() if state is State.MISSING)
+    return tuple(key for key in missing if not is_stuck(key))

@@ -140,7 +140,7 @@ class Scene:
         """Return the step that logs in to a registry: with the run's own token where that is enough."""
         if host == "ghcr.io" and self.provider is Provider.GITHUB:
             return Login(host=host, user=Context.ACTOR, password=Context.TOKEN)
-        if self.provider is Provider.GITLAB and not self._has_registry_secret:
+        if self.provider is Provider.GITLAB and "gitlab" in host and not self._has_registry_secret:
             return Login(
                 host=host, user=Setting("CI_REGISTRY_USER"), password=Setting("CI_REGISTRY_PASSWORD")
             )

@@ -41,7 +41,7 @@ from cosgen.pipeline.stages import (
 )
 
 AUTO_STATIC = 60  # nodes up to which `auto` gives every package its job
-WAVES = 3
+WAVES = 2
 _STOP_EARLY = 50  # minutes before a hosted runner is taken away: no new package is begun
 
 
@@ -143,32 +143,40 @@ def _template(
 # --- static and chunks ------------------------------------------------------------------------------
 
 
-def unit_template(scene: Scene, arch: str) -> Job:
-    """Return the template of the jobs that build named packages."""
+def unit_template(scene: Scene, arch: str, *, request: bool = False, planned: bool = True) -> Job:
+    """Return the template of the jobs that build named packages.
+
+    Args:
+        scene: The settings.
+        arch: Of the machines.
+        request: It is for a pull request.
+        planned: Pass over what the plan keeps; a child pipeline has no job for that.
+    """
     options: tuple[tuple[str, Word | Place], ...] = (
         ("--packages", Variable("PACKAGES")),
-        ("--plan", PLAN_FILE),
+        *((("--plan", PLAN_FILE),) if planned else ()),
         *((("--flavor", Variable("FLAVOR")),) if scene.config.flavors else ()),
         ("--arch", arch),
         ("--output", "artifacts"),
         ("--results", "results"),
-        *hand_on_options(scene, request=False),
+        *hand_on_options(scene, request=request),
     )
     env: dict[str, Value] = {"PACKAGES": Parameter("packages")}
     if scene.config.flavors:
         env["FLAVOR"] = Parameter("flavor")
     call = Call(title="Build", words="build", options=options, env=frozen(env))
     name = f"_cosgen-build-{slug(arch)}"
-    return _template(scene, name, arch, call, request=False, suffix=(Parameter("job"),))
+    return _template(scene, name, arch, call, request=request, suffix=(Parameter("job"),))
 
 
-def unit_jobs(scene: Scene, units: Sequence[Unit]) -> Built:
+def unit_jobs(scene: Scene, units: Sequence[Unit], *, request: bool = False, planned: bool = True) -> Built:
     """Return a job a unit, with exact needs."""
     ids = unit_ids(units, several=len({unit.variant for unit in units}) > 1)
-    templates = {
-        f"_cosgen-build-{slug(arch)}": unit_template(scene, arch)
-        for arch in arches_of(u.variant for u in units)
-    }
+    made = [
+        unit_template(scene, arch, request=request, planned=planned)
+        for arch in arches_of(unit.variant for unit in units)
+    ]
+    templates = {template.id: template for template in made}
     jobs = tuple(
         _unit_job(unit, ids, templates[f"_cosgen-build-{slug(unit.variant.arch)}"]) for unit in units
     )

@@ -195,7 +195,8 @@ def collect_job(scene: Scene, builds: Sequence[str], *, request: bool) -> Job:
 def gate_job(scene: Scene, required: Sequence[str], *, request: bool) -> Job:
     """Return the one job a branch protection has to ask for: red when anything required is."""
     steps: tuple[Step, ...]
-    if scene.provider is Provider.GITHUB:
+    collected = "collect" in required
+    if scene.provider is Provider.GITHUB or not collected:
         text = "Something required failed or is missing; the summary of collect says what."
         steps = (Fail(text=text, good=tuple(required), verdict="collect"),)
     else:
@@ -207,7 +208,7 @@ def gate_job(scene: Scene, required: Sequence[str], *, request: bool) -> Job:
         stage="gate",
         steps=steps,
         needs=tuple(required),
-        condition=Condition(when=When.ALWAYS),
+        condition=Condition(when=When.ALWAYS if collected else When.NEEDS_GOOD),
         runner=scene.request_runner("control") if request else scene.runner("control"),
         timeout=LIGHT_MINUTES,
     )

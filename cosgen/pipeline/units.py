@@ -136,7 +136,7 @@ def chunk_units(nodes: Sequence[BuildNode], limit: int) -> tuple[Unit, ...]:
     for group in groups.values():
         parts = -(-len(group) // size)
         chunks.extend(group[index::parts] for index in range(parts))
-    return _chunk_units(chunks, nodes)
+    return _chunk_units(chunks)
 
 
 def _levels(nodes: Sequence[BuildNode]) -> dict[tuple[int, bool, Variant], list[BuildNode]]:
@@ -151,7 +151,7 @@ def _levels(nodes: Sequence[BuildNode]) -> dict[tuple[int, bool, Variant], list[
     return dict(sorted(groups.items(), key=lambda item: (item[0][0], item[0][1], item[0][2])))
 
 
-def _chunk_units(chunks: Sequence[Sequence[BuildNode]], nodes: Sequence[BuildNode]) -> tuple[Unit, ...]:
+def _chunk_units(chunks: Sequence[Sequence[BuildNode]]) -> tuple[Unit, ...]:
     home = {node.key: index for index, chunk in enumerate(chunks) for node in chunk}
     key = [f"{chunk[0].variant.key}:c{index:04d}" for index, chunk in enumerate(chunks)]
     quotient = [

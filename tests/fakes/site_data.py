@@ -83,9 +83,52 @@ def digest(*parts: object) -> str:
 
 def _names(count: int, dice: random.Random) -> list[str]:
     names = list(KNOWN)
-    words = "net disk boot log web data cache proxy cert user time font audio video crypto mail shell".split()
-    parts = "agent tools server lib common extra data core plugins utils driver daemon client".split()
-    groups = "apps libs system toolchain utils development cloud-config drivers fonts languages".split()
+    words = [
+        "net",
+        "disk",
+        "boot",
+        "log",
+        "web",
+        "data",
+        "cache",
+        "proxy",
+        "cert",
+        "user",
+        "time",
+        "font",
+        "audio",
+        "video",
+        "crypto",
+        "mail",
+        "shell",
+    ]
+    parts = [
+        "agent",
+        "tools",
+        "server",
+        "lib",
+        "common",
+        "extra",
+        "data",
+        "core",
+        "plugins",
+        "utils",
+        "driver",
+        "daemon",
+        "client",
+    ]
+    groups = [
+        "apps",
+        "libs",
+        "system",
+        "toolchain",
+        "utils",
+        "development",
+        "cloud-config",
+        "drivers",
+        "fonts",
+        "languages",
+    ]
     while len(names) < count:
         names.append(f"{dice.choice(groups)}/{dice.choice(words)}-{dice.choice(parts)}-{len(names)}")
     return names[:count]
@@ -94,7 +137,12 @@ def _names(count: int, dice: random.Random) -> list[str]:
 def make_package(human: str, others: list[str], dice: random.Random, *, files: int = 12) -> Package:
     category, _, name = human.partition("/")
     version, about, licence = KNOWN.get(
-        human, (f"{dice.randint(0, 9)}.{dice.randint(0, 30)}.{dice.randint(0, 9)}", f"Provides {name} for every node", "MIT")
+        human,
+        (
+            f"{dice.randint(0, 9)}.{dice.randint(0, 30)}.{dice.randint(0, 9)}",
+            f"Provides {name} for every node",
+            "MIT",
+        ),
     )
     bundle = category == "meta"
     requires = tuple(sorted(dice.sample(others, min(len(others), 6 if bundle else dice.randint(0, 4)))))
@@ -163,7 +211,10 @@ def _snippets(channel: str) -> tuple[Snippet, ...]:
                             transport="http" if "image" not in mode else "docker",
                             mode=mode,
                             place=place,
-                            name={"luet.yaml": "/etc/luet/luet.yaml", "OEM cloud-init": "/oem/03_channel.yaml"}.get(place, ""),
+                            name={
+                                "luet.yaml": "/etc/luet/luet.yaml",
+                                "OEM cloud-init": "/oem/03_channel.yaml",
+                            }.get(place, ""),
                             text=text,
                         )
                     )
@@ -177,7 +228,10 @@ def _diff(packages: tuple[Package, ...], dice: random.Random) -> Diff:
         Change(human=p.human, before=p.builds[-1].version, after=p.builds[0].version, size_before=1000, size_after=52_000 + n, variants=keys)
         for n, p in enumerate(sorted(chosen[:4], key=lambda p: p.human))
     )  # fmt: skip
-    added = tuple(Change(human=p.human, after=p.builds[0].version, size_after=90_000, variants=keys[:1]) for p in chosen[4:6])
+    added = tuple(
+        Change(human=p.human, after=p.builds[0].version, size_after=90_000, variants=keys[:1])
+        for p in chosen[4:6]
+    )
     removed = (Change(human="utils/retired", before="0.3", size_before=12_345, variants=keys),)
     return Diff(added=added, removed=removed, changed=changed)
 
@@ -224,7 +278,9 @@ def make_site(count: int = 60, *, files: int = 12, seed: int = 7) -> SiteData:
     """Return a site with `count` packages; the same arguments give the same value."""
     dice = random.Random(seed)
     names = _names(count, dice)
-    made = [make_package(human, names[max(0, i - 40) : i], dice, files=files) for i, human in enumerate(names)]
+    made = [
+        make_package(human, names[max(0, i - 40) : i], dice, files=files) for i, human in enumerate(names)
+    ]
     packages = _with_dependents(made)
     channels = (
         _channel("nightly", [3, 8, 12, 15], packages, dice),
@@ -232,14 +288,15 @@ def make_site(count: int = 60, *, files: int = 12, seed: int = 7) -> SiteData:
         _channel("testing", [2, 4, 9, 13], packages, dice),
     )
     nodes = tuple(
-        GraphNode(human=p.human, version=p.builds[0].version, seconds=p.builds[0].seconds, needs=p.requires) for p in packages
+        GraphNode(human=p.human, version=p.builds[0].version, seconds=p.builds[0].seconds, needs=p.requires)
+        for p in packages
     )
     return SiteData(
         info=SiteInfo(
             title="Acme OS",
             url="https://docs.example.org/",
             description="An immutable system for small machines.",
-            repository_url="https://repo.example.org/r",
+            repository_url="https://repo.example.org",
             source_url="https://git.example.org/acme/os",
             generator="cosgen",
         ),

@@ -1,0 +1,62 @@
+"""A plan as the outputs that jobs read."""
+
+import json
+from collections.abc import Sequence
+
+from cosgen.graph.plan import Plan, PlanNode, package_key
+from cosgen.pipeline.scene import slug
+
+
+def outputs_of(plan: Plan, *, workers: int, components: bool) -> tuple[str, ...]:
+    """Return `name=value` lines: `work`, `todo`, and for each arch `workers_<arch>`.
+
+    Args:
+        plan: What is to be built.
+        workers: At most so many an arch.
+        components: Workers take whole connected components, so no more of them than there are components.
+    """
+    nodes = plan.to_build
+    words = sorted(
+        {package_key(node.variant, node.human) for node in nodes}
+        | {package_key(node.variant, node.human, node.version) for node in nodes}
+    )
+    lines = [f"work={'true' if nodes else 'false'}", f"todo= {' '.join(words)} "]
+    for arch in sorted({node.arch for node in plan.nodes}):
+        own = [node for node in nodes if node.arch == arch]
+        count = min(workers, len(components_of(own)) if components else worth(own))
+        numbers = json.dumps([str(number) for number in range(count)], separators=(",", ":"))
+        lines.append(f"workers_{slug(arch)}={numbers}")
+    return tuple(lines)
+
+
+def worth(nodes: Sequence[PlanNode]) -> int:
+    """Return how many workers pay: the work over the critical path, rounded up; at most one a package."""
+    critical = max((node.bottom_level for node in nodes), default=0.0)
+    work = sum(node.estimate for node in nodes)
+    pays = -int(-work // critical) if critical > 0 else len(nodes)
+    return max(1, min(len(nodes), pays)) if nodes else 0
+
+
+def components_of(nodes: Sequence[PlanNode]) -> tuple[tuple[PlanNode, ...], ...]:
+    """Return the connected components of some nodes, each in the order given, largest work first."""
+    home = {node.key: node.key for node in nodes}
+
+    def root(key: str) -> str:
+        while home[key] != key:
+            home[key] = home[home[key]]
+            key = home[key]
+        return key
+
+    for node in nodes:
+        for need in node.needs:
+            if need in home:
+                home[root(need)] = root(node.key)
+    groups: dict[str, list[PlanNode]] = {}
+    for node in nodes:
+        groups.setdefault(root(node.key), []).append(node)
+    return tuple(
+        sorted(
+            (tuple(group) for group in groups.values()),
+            key=lambda group: (-sum(node.estimate for node in group), group[0].key),
+        )
+    )
