@@ -30,7 +30,9 @@ class PublishedPackage:
     input_digest: str  # "sha256:" + 64 hex
     version: str
     present: bool = True  # False: the index lists it, but the store does not hold its artifact
-    parts: Mapping[str, str] = field(default=_NO_PARTS)  # as `Node.input_parts`; empty when not recorded
+    parts: Mapping[str, str] = field(
+        default_factory=lambda: _NO_PARTS
+    )  # as `Node.input_parts`; empty when not recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
