@@ -1,8 +1,8 @@
 """A verified copy of a channel, which luet uses as a repository of type `disk`.
 
 luet cannot check signatures. So the machine, or a host near it, follows the TUF metadata from a root it
-trusts down to the archives: root -> timestamp -> TUF snapshot -> channel -> snapshot -> index -> archives. Only
-bytes that were checked get their final name, and the file that luet reads first is replaced last.
+trusts down to the archives: root -> timestamp -> TUF snapshot -> channel -> snapshot -> index -> archives.
+Only bytes that were checked get their final name, and the file that luet reads first is replaced last.
 """
 
 import hashlib

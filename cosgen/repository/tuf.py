@@ -116,7 +116,7 @@ def tuf_files(
         Pairs of store key and bytes.
 
     Raises:
-        VerificationError: A key is not the role's, root or targets lack signatures, or `existing` is not genuine.
+        VerificationError: A key is not the role's, targets lack signatures, or `existing` is not genuine.
     """
     root, targets = load(trust.root, Root), load(trust.targets, Targets)
     _verify(root, "targets", trust.targets)
@@ -205,7 +205,7 @@ def version_of(data: bytes) -> int:
 
 
 def channel_keys(targets: Iterable[bytes]) -> dict[str, Key]:
-    """Return the public keys that the role `channels` has or had, by id; commits are verified with them."""
+    """Return the public keys that the role `channels` has or had, by id; they verify commits."""
     keys: dict[str, Key] = {}
     for data in targets:
         keys |= {key.keyid: key for key in role_keys(load(data, Targets), CHANNELS).keys}

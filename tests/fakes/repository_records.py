@@ -58,10 +58,7 @@ def put_snapshot(store: MemoryStore, records: Iterable[PackageRecord]) -> Object
     buckets = split_records(packages, shard_count(len(packages)))
     shards = {number: encode_shard(bucket) for number, bucket in sorted(buckets.items())}
     refs = tuple(put(store, pool.shard_key(digest_of(data)), data) for data in shards.values())
-    parts = [
-        IndexShard(ref.digest, lambda number=number: buckets[number])
-        for number, ref in zip(shards, refs, strict=True)
-    ]  # type: ignore[misc]  # the default binds it
+    parts = [IndexShard(ref.digest, buckets[number].copy) for number, ref in zip(shards, refs, strict=True)]
     files = build_index(parts).files
     for file in files.all():
         put(store, pool.CLIENT_ROOT + file.key, file.data)
