@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from yaml.nodes import Node
+
 from cosgen.manifest import definition
 from cosgen.manifest.decoder import Decoder
 from cosgen.manifest.definition import Definition, decode_definition, decode_references
-from cosgen.manifest.nodes import Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

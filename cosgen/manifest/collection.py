@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from yaml.nodes import Node
+
 from cosgen.errors import Origin
 from cosgen.manifest.decoder import Decoder
 from cosgen.manifest.definition import Definition, decode_definition
-from cosgen.manifest.nodes import Node
 from cosgen.manifest.scalars import Scalar
 from cosgen.manifest.values import Value, decode_json_values, decode_values
 

@@ -8,10 +8,12 @@ from functools import cache
 from types import MappingProxyType
 from typing import Union, get_args, get_origin, get_type_hints
 
+from yaml.nodes import Node
+
 from cosgen.errors import Origin, Problem
 from cosgen.manifest.config import ProjectConfig
 from cosgen.manifest.decoder import Decoder, nearest
-from cosgen.manifest.nodes import Node, compose, is_list, is_map, is_null, is_scalar, map_pairs
+from cosgen.manifest.nodes import compose, is_list, is_map, is_null, is_scalar, map_pairs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ at the line where it stands: nothing is dropped in silence.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from yaml.nodes import Node
+
 from cosgen.errors import Problem, Severity
 from cosgen.manifest.decoder import Decoder
-from cosgen.manifest.nodes import Node, compose
+from cosgen.manifest.nodes import compose
 from cosgen.manifest.platform import find_arch
 
 Settings = dict[str, object]

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from yaml.nodes import Node
+
 from cosgen.manifest.decoder import Decoder
-from cosgen.manifest.nodes import Node
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 

@@ -248,9 +248,9 @@ def go_builtins(
         return not _equal_pair(functions["eq"], first, second, absent)
 
     def index(value: object, *indexes: object) -> object:
-        if isinstance(value, dict) and indexes and not isinstance(indexes[0], str):
-            if not is_any_key(value):
-                raise TypeError(f"value has type {type(indexes[0]).__name__}; should be string")
+        is_text_keyed = isinstance(value, dict) and not is_any_key(value)
+        if is_text_keyed and indexes and not isinstance(indexes[0], str):
+            raise TypeError(f"value has type {type(indexes[0]).__name__}; should be string")
         if len(indexes) > 1:
             return index(functions["index"](value, indexes[0]), *indexes[1:])
         return functions["index"](value, *indexes)

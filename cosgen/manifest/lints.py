@@ -140,7 +140,7 @@ def _lint_identity(package: Package, tags: dict[str, Package]) -> Iterator[Probl
         yield _problem(
             "CG063",
             package.origin,
-            f"{package.human}@{item.version} and {other.human}@{other.definition.version} share the tag {tag}",
+            f"{package.human}@{item.version} has the image tag of {other.human}@{other.definition.version}",
             "rename one of them",
             error=True,
         )

@@ -27,7 +27,7 @@ _OPENERS = 1_000  # fewer brackets, dashes and question marks cannot nest deep e
 IMPLICIT = "?"
 
 
-_ANCHOR = re.compile(r"(?:^|[\s,\[{])&\S", re.MULTILINE)
+_ANCHOR = re.compile(r"(?:^|[\s,\[{])&[\w-]", re.MULTILINE)
 
 
 class _Loader(yaml.CBaseLoader if hasattr(yaml, "CBaseLoader") else yaml.BaseLoader):  # type: ignore[misc]  # chosen when imported

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from yaml.nodes import Node
+
 from cosgen.errors import Problem
 from cosgen.manifest.decoder import Decoder
-from cosgen.manifest.nodes import Node, compose, is_list, is_map, is_null, is_scalar, map_pairs
+from cosgen.manifest.nodes import compose, is_list, is_map, is_null, is_scalar, map_pairs
 
 _SCHEME = re.compile(r"(?P<scheme>[a-z]+):(?://)?(?P<rest>.*)", re.DOTALL)
 _SECTIONS = {"isoimage": "image"}

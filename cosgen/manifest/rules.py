@@ -52,7 +52,7 @@ _TABLE = (
     (
         "CG009",
         "a file cannot be part of a build context",
-        "Links that lead nowhere, out of the project or to folders, devices and odd names cannot be hashed or copied safely.",
+        "Broken links, links to folders or out of the project, devices and odd names cannot be hashed.",
         "Replace it by plain files.",
     ),
     ("CG010", "a template cannot be parsed", "The package cannot be rendered.", "Mend the template."),

@@ -127,9 +127,8 @@ class Renderer:
             template, prefix = self._template(skeleton)
             body = template.render({"Values": TracedMap(values, log)})
         except _FAULTS as error:
-            if pieces:  # once more with the whole text, for the place of the fault
-                error = self._fault(text, values) or error
-            return Rendered("", log.to_json(), self._problem(error, path))
+            whole = self._fault(text, values) if pieces else None  # once more, for the place of the fault
+            return Rendered("", log.to_json(), self._problem(whole or error, path))
         if pieces:
             body = _PIECE.sub(lambda match: pieces[int(match[1])], body)
         return Rendered(prefix + body, log.to_json())

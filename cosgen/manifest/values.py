@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Final
 
-from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from cosgen.manifest.decoder import Decoder
-from cosgen.manifest.nodes import Node, key_text, merged_items
+from cosgen.manifest.nodes import key_text, merged_items
 from cosgen.manifest.scalars import Scalar
 
 Value = object  # None, bool, int, float, str, list[Value] or dict[Scalar, Value]
