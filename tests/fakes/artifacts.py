@@ -44,7 +44,11 @@ def make_artifact(
             "name": name,
             "category": category,
             "version": version,
-            **({"requires": [{"category": c, "name": n, "version": v} for c, n, v in requires]} if requires else {}),
+            **(
+                {"requires": [{"category": c, "name": n, "version": v} for c, n, v in requires]}
+                if requires
+                else {}
+            ),
         },
         finalize=None,
         readme=None,
@@ -56,7 +60,9 @@ def make_artifact(
         archive=write(folder, f"{fingerprint}.package.tar.zst", compressed),
         content_digest=digest(tar.getvalue()),
         metadata=write(folder, f"{fingerprint}.metadata.yaml", f'name: "{name}"\n'.encode()),
-        sbom=write(folder, f"{fingerprint}.cdx.json", json.dumps({"bomFormat": "CycloneDX", "of": name}).encode()),
+        sbom=write(
+            folder, f"{fingerprint}.cdx.json", json.dumps({"bomFormat": "CycloneDX", "of": name}).encode()
+        ),
         provenance=write(folder, f"{fingerprint}.intoto.json", b"{}"),
         files=(member,),
         installed_size=len(body),
