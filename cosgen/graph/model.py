@@ -1,7 +1,8 @@
 """What thinking about a tree yields: resolved dependencies, chains and images, as frozen values."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NewType
 
 from cosgen.errors import Problem
@@ -9,6 +10,9 @@ from cosgen.manifest.tree import Package, Tree
 
 Fingerprint = NewType("Fingerprint", str)  # luet's `name-category-version`
 ImageKey = NewType("ImageKey", str)  # names one node of the trie of images
+
+
+_NO_PARTS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +53,22 @@ class Node:
     copies: tuple[Fingerprint, ...]  # packages read by `copy:`, sorted
     runtime: tuple[Fingerprint, ...]  # resolved direct runtime requirements, sorted
     needs: tuple[Fingerprint, ...]  # sorted union of requires, final, copies: must be built before
-    chain: tuple[Link, ...]  # target last; () when `error`
+    chain: Sequence[Link]  # target last; empty when the chain cannot be made
     images: tuple[ImageKey, ...]  # one per chain element that has an image, target's last; () when virtual
     spec_hash: str
-    package_hash: str  # "" when `error`
+    package_hash: str  # "" when the chain cannot be made
     builder_tag: str
     builder_dockerfile: str  # text with `SEEDIMAGE` as base, as in the golden data
     package_dockerfile: str  # text with `BUILDERIMAGE` as base
-    input_digest: str  # "sha256:" + 64 hex; "" when `error`
+    input_digest: str  # "sha256:" + 64 hex; "" when it cannot be built
+    input_parts: Mapping[str, str] = field(default_factory=lambda: _NO_PARTS)  # what the digest is made of, by name
+    redirect: Fingerprint | None = None  # luet finds this package in its place; all but `package` is its
     problems: tuple[Problem, ...] = ()  # resolution and chain problems of this package
+
+    @property
+    def can_be_built(self) -> bool:
+        """No error stands in the way; warnings do not."""
+        return bool(self.input_digest)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -74,3 +85,4 @@ class Graph:
     order: tuple[Fingerprint, ...]
     images: Mapping[ImageKey, ImageNode]  # parents before children
     problems: tuple[Problem, ...]  # the tree's and the graph's, sorted by origin
+    targets: tuple[Fingerprint, ...] = ()  # what is to be built, in fingerprint order; redirected ones not

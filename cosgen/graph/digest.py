@@ -1,0 +1,82 @@
+"""Input digests: SHA-256 over everything that can change what a build yields. Equal digest, no rebuild.
+
+Counted are the rendered spec, every file of the build context with its mode, the values the templates read,
+the digest of the seed image, the platform, the digests of the image beneath, of `copy` packages and of the
+packages joined for `requires_final_images`, and a schema number. Luet's tags leave half of these out.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from hashlib import sha256
+
+from cosgen.manifest.platform import Variant, find_arch
+from cosgen.manifest.tree import ContextFile, Package
+
+SCHEMA = 1  # raise it when what is built from equal inputs changes
+
+
+def own_parts(package: Package, platform: str, seed: str) -> dict[str, str]:
+    """Return digests of a package's own inputs under the names people know them by.
+
+    Args:
+        package: The package.
+        platform: OCI platform it is built for.
+        seed: What its `image` is pinned to, "sha256:…"; "" when it has no image or is not pinned.
+    """
+    definition = package.definition
+    identity = [definition.category, definition.name, definition.version]
+    return {
+        "spec": _digest([identity, plain(package.spec)]),
+        "files": _digest_files(package.files),
+        "values": _digest(package.values),
+        "platform": platform,
+        "seed": f"{package.spec.image}@{seed}" if seed else package.spec.image,
+    }
+
+
+def input_digest(
+    parts: Mapping[str, str], *, beneath: str = "", join: Iterable[str] = (), copies: Iterable[str] = ()
+) -> str:
+    """Return the digest of one image or package.
+
+    Args:
+        parts: Its own inputs, as `own_parts` gives them.
+        beneath: Digest of the image it is built on; "" when it starts from a seed, a join or nothing.
+        join: Digests of the packages joined to make its base, in order.
+        copies: Digests of the packages it copies from, in the order of the entries.
+
+    Returns:
+        "sha256:" and 64 hex.
+    """
+    document = [SCHEMA, sorted(parts.items()), beneath, list(join), list(copies)]
+    return "sha256:" + _digest(document)
+
+
+def platform_of(variant: Variant) -> str:
+    """Return the OCI platform of a variant; an architecture nobody knows is taken as written."""
+    arch = find_arch(variant.arch)
+    return arch.oci if arch else f"linux/{variant.arch}"
+
+
+def plain(value: object) -> object:
+    """Return frozen data as JSON values; empty fields are left out, so that new fields change no digest."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if is_dataclass(value):
+        items = ((item.name, getattr(value, item.name)) for item in fields(value))
+        return {name: plain(item) for name, item in items if item}
+    return value
+
+
+@lru_cache(maxsize=1 << 12)
+def _digest_files(files: tuple[ContextFile, ...]) -> str:
+    return _digest([[file.name, file.mode, file.digest, file.link] for file in files])
+
+
+def _digest(document: object) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return sha256(text.encode("ascii")).hexdigest()
