@@ -12,6 +12,7 @@ import docker.errors
 import requests
 
 from cosgen.build.buildkit import BuildkitProcess, find_buildkit
+from cosgen.build.container import Containers
 from cosgen.build.credentials import Credentials, parse_reference
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError, MissingToolError
@@ -82,6 +83,10 @@ class Engine:
     def close(self) -> None:
         """End the connection."""
         self._client.close()
+
+    def containers(self) -> Containers:
+        """Return the engine's containers."""
+        return Containers(self._api)
 
     def stop(self) -> None:
         """End every build under way; calls in other threads raise soon after."""

@@ -181,6 +181,12 @@ _RULES = (
         "Its packages are missing from the bill of materials.",
         "Nothing needs to be done for the build itself.",
     ),
+    Rule(
+        "CG493",
+        "No such container",
+        "Only a container of the engine can become an image.",
+        "Look at `docker ps --all` for its name or id.",
+    ),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in _RULES})
