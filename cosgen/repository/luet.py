@@ -45,7 +45,7 @@ _PACKAGE_KEYS = (
     "state",
 )
 _REFERENCE_KEYS = ("name", "category", "version")
-_SAFE_PART = re.compile(r"[A-Za-z0-9_+~:@^=,-][A-Za-z0-9._+~:@^=,-]*")
+_SAFE_PART = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._+~:@^=,-]+")
 
 
 class LuetPackage(Protocol):
