@@ -122,36 +122,6 @@ def refuse_class_c(url: str) -> Problem:
     return Problem(
         what=f"{url} answers 200 to create-only writes and overwrites all the same (class C), "
         "so two publishers would destroy each other's work",
-        fix="use a store that keeps If-None-Match, or promise with
-        --single-writer
-
-        that
-
-
-        nothing
-
-
-
-        else
-
-
-
-
-        ever
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-        writes", id="CG509",
+        fix="use a store that keeps If-None-Match, or promise with --single-writer to be the only one",
+        id="CG509",
     )
