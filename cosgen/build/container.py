@@ -48,7 +48,7 @@ def _calls(container: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.NotFound as error:
-        raise BuildError(problem("CG493", f"the engine has no container {container!r}")) from error
+        raise BuildError(problem("CG496", f"the engine has no container {container!r}")) from error
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise BuildError(
             problem("CG450", f"the engine failed on container {container!r}: {error}")

@@ -182,7 +182,7 @@ _RULES = (
         "Nothing needs to be done for the build itself.",
     ),
     Rule(
-        "CG493",
+        "CG496",
         "No such container",
         "Only a container of the engine can become an image.",
         "Look at `docker ps --all` for its name or id.",
