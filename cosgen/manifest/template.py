@@ -373,15 +373,15 @@ def _describe(error: BaseException, origin: Origin) -> Problem:
                 id="CG013",
                 origin=origin,
             )
+        if isinstance(cause, BudgetExceededError | RecursionError | MemoryError):
+            return Problem(
+                what=f"template does too much: {_message(cause)}",
+                fix="look for a loop, or a template that includes itself",
+                id="CG014",
+                origin=origin,
+            )
         cause = cause.__cause__ or cause.__context__
     text = _message(error)
-    if isinstance(error, BudgetExceededError | RecursionError | MemoryError):
-        return Problem(
-            what=f"template does too much: {text}",
-            fix="look for a loop, or a template that includes itself",
-            id="CG014",
-            origin=origin,
-        )
     if isinstance(error, TemplateSyntaxError):
         return Problem(what=f"template: {text}", fix="mend the template", id="CG010", origin=origin)
     return Problem(

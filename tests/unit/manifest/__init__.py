@@ -1,1 +1,1 @@
-"""Unit tests of cosgen.manifest."""
+"""Unit tests of the manifest room."""

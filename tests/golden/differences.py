@@ -1,0 +1,20 @@
+"""Where we answer otherwise than luet on purpose, each with its reason. One list, nothing else may differ."""
+
+# (golden file stem, fingerprint, field) -> reason
+TREE_DIFFERENCES = {
+    (variant, "installer-utils-0.30.0", "spec"): (
+        "luet follows `provides` of system/cos-wrapper and shows that package's spec for utils/installer; "
+        "a package is built from its own build.yaml here"
+    )
+    for variant in ("cos-blue-x86_64", "cos-green-x86_64", "cos-orange-arm64", "cos-teal-x86_64")
+}
+
+# Whole trees luet cannot load because of one package; we load the rest and tell the problem.
+LOAD_ERRORS_ARE_PROBLEMS = "luet gives up the whole tree at the first fault; we read on, and tell all faults"
+
+# Cases that load in luet and have a tree-level problem here, though every package agrees.
+CASE_PROBLEMS = {
+    "both": "a definition and a collection in one directory: the definition's build sees no values (CG007)",
+    "duptree": "one package defined twice in one tree: the first counts as in luet, and we say so (CG040)",
+    "emptydef": "a package without a name can never be asked for (CG041)",
+}
