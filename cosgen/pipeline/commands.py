@@ -95,7 +95,7 @@ COMMAND_TABLE: tuple[Command, ...] = (
     Command(
         words="ci outputs",
         does="Turn a plan into job outputs: `work` (true or false), `todo` (` variant:category/name `… and "
-        "the same with `@version`), and for each arch `workers_<arch>`, a JSON list of worker numbers.",
+        "the same with `@version`), for each arch `workers_<arch>`, a JSON list of numbers, and `count_<arch>`.",
         options=(
             _PLAN,
             Option("--to", "FILE", "Append `name=value` lines, as $GITHUB_OUTPUT and dotenv have them."),

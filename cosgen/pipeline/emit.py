@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from cosgen.errors import ManifestError, Problem, Severity
-from cosgen.graph.model import Graph
 from cosgen.manifest.config import ProjectConfig
 from cosgen.manifest.platform import Variant
 from cosgen.pipeline.actions import choose_pins
@@ -20,6 +20,9 @@ from cosgen.pipeline.security import check_security
 from cosgen.pipeline.shapes import Unit, choose_shape
 from cosgen.pipeline.units import WISE_CHUNKS, BuildNode, chunk_units, nodes_of, only, static_units
 
+if TYPE_CHECKING:
+    from cosgen.graph.model import Graph
+
 TASKS = {"nightly": NIGHTLY, "weekly": WEEKLY}
 _AROUND = 20  # jobs of a pipeline that build nothing
 
@@ -34,7 +37,7 @@ def needs_graphs(asked: str, provider: Provider) -> bool:
 def emit(
     config: ProjectConfig,
     variants: Sequence[Variant],
-    graphs: Iterable[Graph],
+    graphs: Iterable["Graph"],
     provider: Provider,
     *,
     version: str,

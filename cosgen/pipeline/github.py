@@ -12,6 +12,7 @@ from cosgen.pipeline.github_steps import StepWriter, value_text
 from cosgen.pipeline.model import (
     Concurrency,
     Condition,
+    Context,
     Job,
     OnManual,
     OnPullRequest,
@@ -129,7 +130,11 @@ class GitHubWriter:
         prefix = "$/" if self.self_repository else "./"
         result["permissions"] = _permissions(job)
         result["uses"] = f"{prefix}{FOLDER}/{job.template}.yml"
-        result["with"] = {name: value_text(value) for name, value in job.parameters.items()}
+        count = f"${{{{ needs.plan.outputs.count_{job.workers_of} }}}}"
+        result["with"] = {
+            name: count if value is Context.WORKERS else value_text(value)
+            for name, value in job.parameters.items()
+        }
         return result
 
     def _own(self, job: Job, result: dict[str, object]) -> dict[str, object]:

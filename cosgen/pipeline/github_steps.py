@@ -41,7 +41,7 @@ _CONTEXT: Mapping[Context, str] = {
     Context.TOKEN: "github.token",
     Context.ACTOR: "github.actor",
     Context.WORKER: "matrix.worker",
-    Context.WORKERS: "format('{0}', strategy.job-total)",
+    Context.WORKERS: "strategy.job-total",
 }
 _UNUSED = "/usr/local/lib/android /usr/share/dotnet /opt/ghc /usr/local/.ghcup /opt/hostedtoolcache/CodeQL"
 

@@ -8,7 +8,7 @@ from cosgen.pipeline.scene import slug
 
 
 def outputs_of(plan: Plan, *, workers: int, components: bool) -> tuple[str, ...]:
-    """Return `name=value` lines: `work`, `todo`, and for each arch `workers_<arch>`.
+    """Return `name=value` lines: `work`, `todo`, and for each arch `workers_<arch>` and `count_<arch>`.
 
     Args:
         plan: What is to be built.
@@ -25,7 +25,7 @@ def outputs_of(plan: Plan, *, workers: int, components: bool) -> tuple[str, ...]
         own = [node for node in nodes if node.arch == arch]
         count = min(workers, len(components_of(own)) if components else worth(own))
         numbers = json.dumps([str(number) for number in range(count)], separators=(",", ":"))
-        lines.append(f"workers_{slug(arch)}={numbers}")
+        lines += [f"workers_{slug(arch)}={numbers}", f"count_{slug(arch)}={count}"]
     return tuple(lines)
 
 

@@ -106,7 +106,8 @@ def plan_job(
         ),
         env=since,
     )
-    names = ("work", "todo", *(f"workers_{slug(arch)}" for arch in arches_of(variants)))
+    arches = [slug(arch) for arch in arches_of(variants)]
+    names = ("work", "todo", *(f"{kind}_{arch}" for arch in arches for kind in ("workers", "count")))
     return Job(
         id="plan",
         title="plan",

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cosgen.errors import ManifestError, Origin, Problem
-from cosgen.graph.model import Graph
 from cosgen.manifest.platform import Variant
 from cosgen.pipeline.commands import is_package_word
 from cosgen.pipeline.shapes import Unit
+
+if TYPE_CHECKING:
+    from cosgen.graph.model import Graph
 
 WISE_CHUNKS = 300
 
@@ -23,7 +26,7 @@ class BuildNode:
     seconds: float = 1.0
 
 
-def nodes_of(graphs: Iterable[Graph]) -> tuple[BuildNode, ...]:
+def nodes_of(graphs: Iterable["Graph"]) -> tuple[BuildNode, ...]:
     """Return the packages of some graphs, needs first.
 
     A package's version is named only where the tree has several versions of it, so that raising a version
@@ -55,7 +58,7 @@ def nodes_of(graphs: Iterable[Graph]) -> tuple[BuildNode, ...]:
     return tuple(nodes)
 
 
-def _words(graph: Graph) -> dict[str, str]:
+def _words(graph: "Graph") -> dict[str, str]:
     humans: dict[str, int] = {}
     for fingerprint in graph.order:
         human = graph.nodes[fingerprint].package.human

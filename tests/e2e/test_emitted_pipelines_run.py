@@ -45,11 +45,8 @@ class Place:
         for file in emit_nodes(settings, (X86,), nodes(), provider, version="1", shape=shape):
             path = self.root / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file.text.replace("  queue: max\n", "").replace("      \n", ""))
-        for path in self.root.rglob("*.yml"):
-            path.write_text(
-                "".join(f"{line}\n" for line in path.read_text().splitlines() if line.strip() != "queue: max")
-            )
+            lines = [line for line in file.text.splitlines() if line.strip() != "queue: max"]
+            path.write_text("".join(f"{line}\n" for line in lines))
         (self.root / "cosgen.yaml").write_text(
             "version: 1\nname: acme-os\narches: [x86_64]\nregistry: {cache: ghcr.io/acme/cache}\n"
         )
