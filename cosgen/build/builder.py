@@ -65,6 +65,7 @@ class _Build:
             self._anew = frozenset(key for keys in tops for key in keys)
         self._plan()
         tools = self._tools
+        self._progress.begin(len(self._tasks))
         results = run_tasks(
             self._tasks.values(),
             jobs=request.jobs,
@@ -218,10 +219,12 @@ class _Build:
         if cache is None:
             raise AssertionError("only planned with a cache registry")
         digest = self._node(item).input_digest
+        self._progress.step(f"artifact {self._node(item).package.human} from the registry")
         records = pull_artifact(self._tools.registry(), cache, digest, self._request.output)
         if records is None:
             what = f"the artifact of {item} went away while it was to be pulled"
             raise BuildError(problem("CG480", what))
+        self._progress.done(f"artifact {self._node(item).package.human} from the registry")
         self._status[item] = Status.PULLED
         self._records[item] = next(record for record in records if record.fingerprint == item)
 

@@ -122,6 +122,8 @@ class ImageShop:
         finally:
             self._progress.done(f"image {human}", ok=good)
             log = self.log_path(key)
+            if place is Place.NOWHERE and log.is_file():
+                self._progress.log(f"image {human}", log.read_text("utf-8", "replace"), ok=good)
             self.results.append(
                 ImageResult(
                     package=human,

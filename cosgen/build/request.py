@@ -18,6 +18,9 @@ LOCAL_REPOSITORY = "cosgen/cache"
 class Progress(Protocol):
     """Where a build tells how far it is. Methods are called from several threads."""
 
+    def begin(self, total: int) -> None:
+        """Learn how many pieces of work there are."""
+
     def step(self, name: str) -> None:
         """Start a named piece of work."""
 
@@ -26,6 +29,9 @@ class Progress(Protocol):
 
     def done(self, name: str, *, ok: bool = True) -> None:
         """End a named piece of work."""
+
+    def log(self, name: str, text: str, *, ok: bool) -> None:
+        """Take the whole log of a piece of work that has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

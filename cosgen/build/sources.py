@@ -140,9 +140,7 @@ class LayerReader:
                 file = tar.extractfile(info)
                 if file is None or not left:
                     continue
-                spool, diff_id = _spool(
-                    iter(lambda f=file: f.read(_BLOCK), b""), self._limits.size, info.name
-                )
+                spool, diff_id = _spool(_blocks(file), self._limits.size, info.name)
                 if diff_id in left:
                     left.discard(diff_id)
                     yield TarLayer(spool, diff_id, self._limits)
