@@ -94,8 +94,8 @@ COMMAND_TABLE: tuple[Command, ...] = (
     ),
     Command(
         words="ci outputs",
-        does="Turn a plan into job outputs: `work` (true or false), `todo` (` variant:category/name `… and "
-        "the same with `@version`), for each arch `workers_<arch>`, a JSON list of numbers, and `count_<arch>`.",
+        does="Turn a plan into outputs: `work` (true or false), `todo` (` variant:category/name `… and "
+        "the same with `@version`), for each arch `workers_<arch>`, a JSON list, and `count_<arch>`.",
         options=(
             _PLAN,
             Option("--to", "FILE", "Append `name=value` lines, as $GITHUB_OUTPUT and dotenv have them."),

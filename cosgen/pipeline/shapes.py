@@ -42,6 +42,7 @@ from cosgen.pipeline.stages import (
 
 AUTO_STATIC = 60  # nodes up to which `auto` gives every package its job
 WAVES = 2
+_NAMED = 8  # packages up to which a condition names them; larger chunks start whenever there is work
 _STOP_EARLY = 50  # minutes before a hosted runner is taken away: no new package is begun
 
 
@@ -195,7 +196,7 @@ def _unit_job(unit: Unit, ids: Mapping[str, str], template: Job) -> Job:
         template=template.id,
         parameters=frozen(parameters),
         needs=("plan", *(ids[key] for key in unit.needs)),
-        condition=Condition(todo=todo),
+        condition=Condition(todo=todo) if len(todo) <= _NAMED else Condition(work=True),
         runner=template.runner,
         timeout=template.timeout,
         permissions=template.permissions,
