@@ -61,7 +61,9 @@ class Node:
     builder_dockerfile: str  # text with `SEEDIMAGE` as base, as in the golden data
     package_dockerfile: str  # text with `BUILDERIMAGE` as base
     input_digest: str  # "sha256:" + 64 hex; "" when it cannot be built
-    input_parts: Mapping[str, str] = field(default_factory=lambda: _NO_PARTS)  # what the digest is made of, by name
+    input_parts: Mapping[str, str] = field(
+        default_factory=lambda: _NO_PARTS
+    )  # what the digest is made of, by name
     redirect: Fingerprint | None = None  # luet finds this package in its place; all but `package` is its
     problems: tuple[Problem, ...] = ()  # resolution and chain problems of this package
 

@@ -1,4 +1,4 @@
-"""Order: topological order, cycles, strongly connected components and transitive reduction of graphs.
+"""Order of graphs that may have cycles: topological order, components, and a shortest cycle to tell.
 
 Graphs are mappings of a node to what it needs; every function is deterministic and does not recurse.
 """
@@ -107,36 +107,3 @@ def topological_order(needs: Mapping[K, Iterable[K]]) -> tuple[K, ...]:
                 heappush(free, other)
     done = set(order)
     return tuple(order) + tuple(sorted(node for node in needs if node not in done))
-
-
-def levels(needs: Mapping[K, Iterable[K]]) -> dict[K, int]:
-    """Return the length of the longest way below each node of an acyclic graph (Mirsky 1971)."""
-    found: dict[K, int] = {}
-    for node in topological_order(needs):
-        found[node] = max((found[other] + 1 for other in needs[node] if other in found), default=0)
-    return found
-
-
-def reduce_transitively(needs: Mapping[K, Iterable[K]]) -> dict[K, tuple[K, ...]]:
-    """Drop every need that another need already brings (Aho, Garey, Ullman 1972). Acyclic graphs; sorted.
-
-    >>> reduce_transitively({"a": [], "b": ["a"], "c": ["a", "b"]})
-    {'a': (), 'b': ('a',), 'c': ('b',)}
-    """
-    order = topological_order(needs)
-    place = {node: number for number, node in enumerate(order)}
-    below: dict[K, int] = {}  # bit set of the places of everything beneath
-    reduced: dict[K, tuple[K, ...]] = {}
-    for node in order:
-        reach = 0
-        kept: list[K] = []
-        for other in sorted(
-            {one for one in needs[node] if one in place}, key=place.__getitem__, reverse=True
-        ):
-            bit = 1 << place[other]
-            if not reach & bit:
-                kept.append(other)
-                reach |= bit | below[other]
-        below[node] = reach
-        reduced[node] = tuple(sorted(kept))
-    return {node: reduced[node] for node in needs}

@@ -23,8 +23,8 @@ class Action(StrEnum):
 class PublishedPackage:
     """What a channel's index tells of one package of one variant.
 
-    Plans are made against a mapping of `PlanNode.key` without its version to these; whoever reads a
-    repository makes that mapping (`package_key`).
+    Plans are made against a mapping of keys to these; whoever reads a repository makes that mapping with
+    `index_published`.
     """
 
     input_digest: str  # "sha256:" + 64 hex
@@ -99,6 +99,22 @@ def package_key(variant: str, human: str, version: str = "") -> str:
     'green-x86_64:system/cos@0.8.10'
     """
     return f"{variant}:{human}@{version}" if version else f"{variant}:{human}"
+
+
+def index_published(
+    packages: Iterable[tuple[str, str, PublishedPackage]],
+) -> dict[str, PublishedPackage]:
+    """Return published packages under the keys that planning asks for.
+
+    Args:
+        packages: Variant key, category/name and facts of each; of several versions of one name the last
+            stands for the name.
+    """
+    found: dict[str, PublishedPackage] = {}
+    for variant, human, item in packages:
+        found[package_key(variant, human)] = item
+        found[package_key(variant, human, item.version)] = item
+    return found
 
 
 def count_actions(nodes: Iterable[PlanNode]) -> dict[Action, int]:
