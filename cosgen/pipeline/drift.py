@@ -25,11 +25,11 @@ class Drift:
     diff: str
 
 
-def header_of(provider: str, version: str, inputs: Mapping[str, str]) -> tuple[str, ...]:
+def header_of(again: str, version: str, inputs: Mapping[str, str]) -> tuple[str, ...]:
     """Return the first lines of a generated file: what made it, from what, and how to make it anew.
 
     Args:
-        provider: `github` or `gitlab`.
+        again: What follows `cosgen ci` to make it anew: `github`, `gitlab --shape static`.
         version: Of cosgen.
         inputs: What the file was made from, name -> text; order does not count.
     """
@@ -39,7 +39,7 @@ def header_of(provider: str, version: str, inputs: Mapping[str, str]) -> tuple[s
     return (
         f"{MARK} {version} from cosgen.yaml and the package trees; do not edit.",
         f"inputs: sha256:{total.hexdigest()}",
-        f"again:  cosgen ci {provider}",
+        f"again:  cosgen ci {again}",
     )
 
 

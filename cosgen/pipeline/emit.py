@@ -75,7 +75,8 @@ def emit_nodes(
     scene = Scene(config=config, variants=tuple(variants), provider=provider, version=version)
     chosen = choose_shape(shape or config.ci.shape, provider, len(nodes))
     pipelines = pipelines_for(scene, chosen, nodes)
-    header = header_of(provider, version, _inputs(_settings(config), scene, nodes, chosen, proxy))
+    again = f"{provider} --shape {shape}" if shape and shape != config.ci.shape else str(provider)
+    header = header_of(again, version, _inputs(_settings(config), scene, nodes, chosen, proxy))
     if provider is Provider.GITHUB:
         writer = GitHubWriter(
             pins=choose_pins(proxy),
@@ -120,7 +121,7 @@ def _inputs(
         if listed
         else "",
         "shape": shape,
-        "actions": proxy or "",
+        "actions": " ".join(f"{pin.uses}#{pin.tag}" for pin in choose_pins(proxy).values()),
     }
 
 

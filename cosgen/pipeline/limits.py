@@ -99,7 +99,8 @@ def _github_job(name: str, job: Mapping[str, object], at: Origin) -> Iterator[Pr
 
 
 def _needs_of(job: Mapping[str, object]) -> list[str]:
-    return [str(as_map(need).get("job", need)) for need in as_list(job.get("needs"))]
+    inside = (need for need in as_list(job.get("needs")) if "pipeline" not in as_map(need))
+    return [str(as_map(need).get("job", need)) for need in inside]
 
 
 def _needs(needs: Mapping[str, list[str]], at: Origin) -> Iterator[Problem]:
