@@ -20,6 +20,8 @@ from cosgen.manifest.loader import load_project
 from cosgen.repository.codec import Json
 from cosgen.repository.rules import problem
 from cosgen.repository.session import Session
+from cosgen.repository.sign import KeySources
+from cosgen.repository.signing import sign_with
 from cosgen.storage.counting import CountingStore
 from cosgen.storage.open import open_store
 from cosgen.storage.port import Store
@@ -29,6 +31,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_GRACE_DAYS = 14.0
+SIGNING_VARIABLE = "COSGEN_SIGNING_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,9 @@ def open_session(options: ProjectOptions, storage: str, *, single_writer: bool =
         store = SingleWriterStore(store)
     counted = CountingStore(store)
     session = Session(store=counted, author=_author(), tool=f"cosgen {__version__}")
+    if os.environ.get(SIGNING_VARIABLE):
+        where = KeySources(os.environ, lambda path: Path(path).read_bytes())
+        session = sign_with(session, [f"env:{SIGNING_VARIABLE}"], where)
     return Opened(session, counted, config)
 
 

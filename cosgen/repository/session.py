@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cosgen.repository.log import Signer, Verifier
+from cosgen.repository.log import Commit, Signer, Verifier
 from cosgen.storage.port import Store
 from cosgen.storage.retry import Clock, Patience, PatientStore, SystemClock
 
@@ -23,6 +23,7 @@ class Session:
     patience: Patience = field(default_factory=Patience)
     signer: Signer | None = None
     verifier: Verifier | None = None
+    after_commit: Callable[["Session", Commit], None] | None = None  # signs for TUF, before the views move
     author: str = ""  # who runs it: an OIDC subject, or user@host
     tool: str = ""  # "cosgen 1.2.3"
     new_txn: Callable[[], str] = new_txn

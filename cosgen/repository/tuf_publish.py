@@ -197,3 +197,14 @@ def _stuck(session: Session, key: str) -> Problem:
         fix="the commit stands; run any command that writes, and the signatures follow it",
         id="CG568",
     )
+
+
+def published_metadata(store: Store) -> tuple[bytes, ...]:
+    """Return what TUF clients fetch now: root, targets, channels, snapshot and timestamp, as far as there."""
+    trust = find_trust(store)
+    timestamp = _read(store, TIMESTAMP_KEY)
+    if trust is None or timestamp is None:
+        return (trust.root, trust.targets) if trust else ()
+    version = _version(timestamp)
+    online = (_read(store, f"{PREFIX}{version}.{role}.json") for role in ("channels", "snapshot"))
+    return (trust.root, trust.targets, *(data for data in online if data is not None), timestamp)

@@ -56,6 +56,8 @@ def roll_forward(session: Session, tail: Tail, *, loaded: Mapping[str, Snapshot]
             return tail
         etags = dict(tail.hint.views) if tail.hint else {}
         after = -1 if weak else seen
+        if session.after_commit is not None:
+            session.after_commit(session, tail.commit)
         _write_pins(session, tail, after, loaded or {})
         for view in make_views(session, tail.commit, after, loaded or {}):
             etags[view.key] = apply_view(session, view, etags.get(view.key), weak=weak)

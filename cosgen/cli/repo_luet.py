@@ -1,0 +1,132 @@
+"""`cosgen repo diff|mirror|import|client`: compare, copy with verification, take over, and follow."""
+
+import json
+from pathlib import Path
+
+import click
+
+from cosgen.cli.context import ProjectOptions, project_options
+from cosgen.cli.store import open_session, storage_options
+from cosgen.manifest.platform import Variant
+from cosgen.repository.client_config import ChannelAddress, Generation, client_files
+from cosgen.repository.diff import SnapshotDiff, diff
+from cosgen.repository.reader import open_repository
+
+
+@click.command("diff")
+@click.argument("before")
+@click.argument("after")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of Markdown.")
+@storage_options
+@project_options
+def diff_snapshots(
+    before: str, after: str, *, as_json: bool, storage: str, single_writer: bool, options: ProjectOptions
+) -> None:
+    """Show what differs between two channels, pins or snapshots, for each variant.
+
+    Example: cosgen repo diff stable testing
+    """
+    opened = open_session(options, storage, single_writer=single_writer)
+    repository = open_repository(opened.session.store, opened.session)
+    old, new = repository.snapshot(before), repository.snapshot(after)
+    found: dict[str, SnapshotDiff] = {}
+    for variant in sorted({*old.variants, *new.variants}):
+        sides = [
+            repository.packages(side, variant) if variant in side.variants else () for side in (old, new)
+        ]
+        found[variant] = diff(*sides)
+    if as_json:
+        click.echo(json.dumps({key: item.to_json() for key, item in found.items()}, indent=1, sort_keys=True))
+    else:
+        click.echo("\n".join(f"## {key}\n\n{item.to_markdown()}" for key, item in found.items()), nl=False)
+
+
+@click.command("mirror")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--channel", required=True, help="Channel to copy.")
+@click.option("--variant", "variants", multiple=True, help="Only this variant, as green-x86_64 (repeatable).")
+@click.option(
+    "--root",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Trusted root.json; needed the first time.",
+)
+@click.option("--verify", is_flag=True, default=True, hidden=True, help="Always on; kept for clarity.")
+@click.option("--keep", is_flag=True, help="Keep archives that the channel no longer has.")
+@storage_options
+@project_options
+def mirror_channel(  # noqa: PLR0913  # one argument for each option
+    folder: Path,
+    *,
+    channel: str,
+    variants: tuple[str, ...],
+    root: Path | None,
+    verify: bool,
+    keep: bool,
+    storage: str,
+    single_writer: bool,
+    options: ProjectOptions,
+) -> None:
+    """Copy a channel into FOLDER with everything verified; luet uses it as a `disk` repository.
+
+    Example: cosgen repo mirror --verify /var/lib/os --channel stable --root root.json --storage https://host
+    """
+    from cosgen.repository.mirror import MirrorRequest, mirror  # noqa: PLC0415  # slow to import
+
+    del verify
+    opened = open_session(options, storage, single_writer=single_writer)
+    request = MirrorRequest(
+        channel=channel,
+        folder=folder,
+        variants=variants,
+        root=root.read_bytes() if root else None,
+        prune=not keep,
+    )
+    report = mirror(opened.session.store, request)
+    click.echo(
+        f"commit {report.seq}: {report.fetched} files fetched ({report.fetched_bytes} bytes), "
+        f"{report.kept} kept, {report.removed} removed"
+    )
+    for reference in report.references:
+        click.echo(folder / reference)
+
+
+@click.command("client")
+@click.argument("channel")
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option("--generation", type=click.Choice([str(item) for item in Generation]), help="Only this one.")
+@storage_options
+@project_options
+def write_client_files(
+    channel: str,
+    *,
+    output: Path,
+    generation: str | None,
+    storage: str,
+    single_writer: bool,
+    options: ProjectOptions,
+) -> None:
+    """Write the files by which machines follow CHANNEL, for every client generation."""
+    opened = open_session(options, storage, single_writer=single_writer)
+    repository = open_repository(opened.session.store, opened.session)
+    place = repository.channel(channel)
+    settings = repository.settings
+    config = opened.config
+    output.mkdir(parents=True, exist_ok=True)
+    for index in repository.snapshot(channel).variants.values():
+        address = ChannelAddress(
+            project=str(settings.get("name") or "cosgen"),
+            channel=channel,
+            variant=Variant(index.flavor, index.arch),
+            url=str(settings.get("url") or ""),
+            image=config.registry.images if config else "",
+            package=(config.upgrade.package if config else "") or "system/os",
+            recovery=config.upgrade.recovery if config else "",
+            seq=place.origin,
+        )
+        for file in client_files(address):
+            if generation in (None, str(file.generation)):
+                (output / file.name).write_text(file.text)
+                click.echo(output / file.name)
+
+
+commands = (diff_snapshots, mirror_channel, write_client_files)
