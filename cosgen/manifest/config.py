@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cosgen.errors import Origin
+from cosgen.manifest.version import Compat
 
 WORD = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
 REFERENCE = r"[A-Za-z0-9._+-]+/[A-Za-z0-9._+@=<>~:*?\[\]-]+"
@@ -357,7 +358,7 @@ class ProjectConfig:
     skip: tuple[SkipConfig, ...] = setting("Packages some variants leave out.", ())
     overlays: tuple[OverlayConfig, ...] = setting("Files laid over packages' directories.", ())
     templates: TemplatesConfig = setting("What package templates may do.", TemplatesConfig)
-    compat: str = setting("Which luet generation to agree with.", "head", choices=("head", "0.36"))
+    compat: Compat = setting("Which luet generation to agree with.", "head", choices=("head", "0.36"))
     delta: str = setting(
         "Which changes an artifact holds: `add` as luet, `full` also changed files.",
         "add",

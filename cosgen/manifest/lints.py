@@ -112,9 +112,8 @@ def _lint_finalize(folder: PackageFolder) -> Iterator[Problem]:
 
 def _lint_tree(project: Project, tree: Tree) -> Iterator[Problem]:
     builds = {folder.directory: folder for source in project.sources.trees for folder in source.folders}
-    tags: dict[str, Package] = {}
     for package in tree.packages:
-        yield from _lint_identity(package, tags)
+        yield from _lint_identity(package)
         folder = builds.get(package.directory)
         path = folder.build_path if folder else package.directory
         if not package.problems:
@@ -124,7 +123,7 @@ def _lint_tree(project: Project, tree: Tree) -> Iterator[Problem]:
         yield from _lint_reads(package, Origin(path))
 
 
-def _lint_identity(package: Package, tags: dict[str, Package]) -> Iterator[Problem]:
+def _lint_identity(package: Package) -> Iterator[Problem]:
     item = package.definition
     tag = package.fingerprint.replace("+", "-")
     if item.name and not _TAG.fullmatch(tag):
@@ -135,16 +134,6 @@ def _lint_identity(package: Package, tags: dict[str, Package]) -> Iterator[Probl
             "use letters, digits, `.`, `-` and `+`, at most 128 in all",
             error=True,
         )
-    if tag in tags:
-        other = tags[tag]
-        yield _problem(
-            "CG063",
-            package.origin,
-            f"{package.human}@{item.version} has the image tag of {other.human}@{other.definition.version}",
-            "rename one of them",
-            error=True,
-        )
-    tags.setdefault(tag, package)
     if item.version and not is_version(item.version):
         yield _problem(
             "CG071",
@@ -156,24 +145,9 @@ def _lint_identity(package: Package, tags: dict[str, Package]) -> Iterator[Probl
 
 def _lint_spec(package: Package, origin: Origin, compat: str) -> Iterator[Problem]:
     spec, human = package.spec, package.human
-    if spec.image and spec.requires and not spec.requires_final_images:
-        what = (
-            f"{human} builds from `image: {spec.image}`; its {len(spec.requires)} requirements are not in it"
-        )
-        yield _problem("CG065", origin, what, "keep `image` or `requires`")
-    if (spec.steps or spec.unpack or spec.package_dir) and not spec.image and not spec.requires:
-        what = f"{human} has steps and neither `image` nor `requires` to run them in"
-        yield _problem("CG069", origin, what, "add one", error=True)
     if spec.package_dir and not spec.package_dir.startswith("/"):
         what = f"`package_dir: {spec.package_dir}` of {human} is not absolute; the artifact would be empty"
         yield _problem("CG070", origin, what, f"write /{spec.package_dir}", error=True)
-    if spec.image and "@sha256:" not in spec.image and _NO_VALUE not in spec.image:
-        what = f"the seed {spec.image} of {human} may change without notice"
-        yield _problem("CG077", origin, what, "pin it with `cosgen lock`, or write its digest")
-    for copy in spec.copy:
-        if copy.package is not None and copy.package.name and not copy.package.version and not copy.image:
-            what = f"{human} copies from {copy.package.human} without a version, which luet drops silently"
-            yield _problem("CG068", origin, what, 'add version: ">=0"', error=True)
     for pattern in (*spec.includes, *spec.excludes):
         if reason := pattern_fault(pattern):
             what = f"the pattern {pattern!r} of {human} is no regular expression: {reason}"

@@ -158,22 +158,10 @@ _TABLE = (
     ("CG061", "an unknown key in a build spec", "luet ignores it.", "Remove it."),
     ("CG062", "a key without effect in a build spec", "luet reads it and ignores it.", "Remove it."),
     (
-        "CG063",
-        "two packages share an image tag",
-        "One image would overwrite the other.",
-        "Rename one; `+` and `-` count as the same.",
-    ),
-    (
         "CG064",
         "a name or version makes no valid image tag",
         "The registry refuses it.",
         "Use letters, digits, dots, dashes and plus, at most 128 in all.",
-    ),
-    (
-        "CG065",
-        "`image` discards the requirements",
-        "The build starts from the image, and what is required is not in it.",
-        "Keep one of the two.",
     ),
     (
         "CG066",
@@ -186,18 +174,6 @@ _TABLE = (
         "a pattern is no regular expression",
         "luet skips it silently, and the artifact holds too much or nothing.",
         "Mend the pattern (RE2 syntax).",
-    ),
-    (
-        "CG068",
-        "`copy` names a package without a version",
-        "luet drops the copy silently.",
-        'Add version: ">=0".',
-    ),
-    (
-        "CG069",
-        "steps without an image or requirements",
-        "There is nothing to run them in.",
-        "Add image or requires.",
     ),
     ("CG070", "package_dir is not absolute", "The artifact would be empty.", "Start it with a slash."),
     (
@@ -237,12 +213,6 @@ _TABLE = (
         "Require the same packages with and without values.",
     ),
     (
-        "CG077",
-        "a seed image without a digest",
-        "The same tree gives another system when the tag moves.",
-        "Run cosgen lock, or write the digest.",
-    ),
-    (
         "CG078",
         "a large number in a collection prints with an exponent",
         "Numbers of collections are floats: 1000000 prints as 1e+06.",
@@ -260,6 +230,12 @@ _TABLE = (
         "a setting names a package that does not exist",
         "Nothing is selected, skipped or laid over.",
         "Correct the name.",
+    ),
+    (
+        "CG090",
+        "an old CI setting cannot be carried over",
+        "cosgen has no such setting, or does it by itself.",
+        "Read what is told of it, and set what you still need in cosgen.yaml.",
     ),
 )
 

