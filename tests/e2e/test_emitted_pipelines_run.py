@@ -159,8 +159,8 @@ def test_a_github_request_builds_and_writes_nothing(tmp_path: Path) -> None:
     assert not [call for call in place.events("call") if "--push" in call or call.startswith("publish")]
 
 
-def gitlab(place: Place, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [str(NPM / "gitlab-ci-local"), "--force-shell-executor", "--no-color"]
+def gitlab(place: Place, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [str(NPM / "gitlab-ci-local"), "--force-shell-executor", "--no-color", *options]
     for name, value in variables.items():
         command += ["--variable", f"{name}={value}"]
     return subprocess.run(
@@ -174,7 +174,7 @@ def gitlab(place: Place, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("shape", ["static", "chunks", "workers", "child"])
+@pytest.mark.parametrize("shape", ["static", "chunks", "workers"])
 def test_gitlab_pipelines_build_in_order_and_only_what_is_missing(tmp_path: Path, shape: str) -> None:
     if not (NPM / "gitlab-ci-local").exists():
         pytest.skip("gitlab-ci-local is not installed")
@@ -197,3 +197,25 @@ def test_gitlab_pipelines_build_in_order_and_only_what_is_missing(tmp_path: Path
 
 def test_keys_of_the_graph_are_keys_of_plans() -> None:
     assert package_key("x86_64", "base/root", "1.0") in GRAPH
+
+
+def test_a_gitlab_child_pipeline_builds_in_order_and_its_gate_judges(tmp_path: Path) -> None:
+    """The child is run by its file: gitlab-ci-local passes over triggers of jobs with `:` in their names."""
+    if not (NPM / "gitlab-ci-local").exists():
+        pytest.skip("gitlab-ci-local is not installed")
+    place = Place(tmp_path, Provider.GITLAB, "child")
+    place.clear()
+    (place.state / "fail").write_text("x86_64:base/left@1.0")
+    gitlab(place, "testing:plan", "testing:child", CI_PIPELINE_SOURCE="push")
+    red = gitlab(place, "--file", "child.yml")
+    assert red.returncode != 0, red.stdout
+    assert "x86_64:system/os@1.0" not in place.events("build"), red.stdout
+    assert "x86_64:live/boot@1.0" in place.events("build"), red.stdout
+
+    place.clear()
+    (place.state / "fail").unlink()
+    shutil.rmtree(place.root / "results", ignore_errors=True)
+    gitlab(place, "testing:plan", "testing:child", CI_PIPELINE_SOURCE="push")
+    green = gitlab(place, "--file", "child.yml")
+    assert green.returncode == 0, green.stdout
+    assert place.events("build") == ["x86_64:base/left@1.0", "x86_64:system/os@1.0"], green.stdout
