@@ -5,12 +5,14 @@ from pathlib import Path
 
 import click
 
-from cosgen.cli.context import ProjectOptions, project_options
+from cosgen.cli.context import ProjectOptions, project_options, tell_problems
 from cosgen.cli.store import open_session, storage_options
 from cosgen.manifest.platform import Variant
 from cosgen.repository.client_config import ChannelAddress, Generation, client_files
 from cosgen.repository.diff import SnapshotDiff, diff
+from cosgen.repository.import_luet import import_repository
 from cosgen.repository.reader import open_repository
+from cosgen.storage.open import open_store
 
 
 @click.command("diff")
@@ -129,4 +131,29 @@ def write_client_files(
                 click.echo(output / file.name)
 
 
-commands = (diff_snapshots, mirror_channel, write_client_files)
+@click.command("import")
+@click.argument("source", metavar="URL|DIR")
+@click.option("--reference", default="repository.yaml", show_default=True, help="Index file to follow.")
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option("--flavor", default="", help="Flavor that the repository is for.")
+@click.option("--arch", required=True, help="Architecture that the repository is for.")
+def import_luet(source: str, *, reference: str, output: Path, flavor: str, arch: str) -> None:
+    """Take over a repository that luet wrote: verified artifacts for `cosgen publish`.
+
+    Example: cosgen repo import https://old.example/repo --arch x86_64 --output imported
+    """
+    store = open_store(source) if "://" in source else None
+
+    def fetch(name: str) -> bytes | None:
+        if store is not None:
+            blob = store.get(name)
+            return blob.data if blob else None
+        file = Path(source) / name
+        return file.read_bytes() if file.is_file() else None
+
+    report = import_repository(fetch, output, Variant(flavor, arch), reference=reference, origin=source)
+    tell_problems(report.problems)
+    click.echo(f"{len(report.packages)} packages in {output}; next: cosgen publish --channel NAME {output}")
+
+
+commands = (diff_snapshots, mirror_channel, write_client_files, import_luet)

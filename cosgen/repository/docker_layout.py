@@ -51,7 +51,8 @@ def docker_layout(
 ) -> tuple[DockerTag, ...]:
     """Plan the tags of one variant of a snapshot, in push order: packages, index files, pins, pointers.
 
-    A client that reads a pointer therefore finds everything it names.
+    A client that reads a pointer therefore finds everything it names. One registry repository holds one
+    variant: the tags of packages have no room for more.
 
     Args:
         records: The packages of the variant.
