@@ -16,6 +16,8 @@ from cosgen.graph.order import components, find_cycle, topological_order
 from cosgen.graph.rules import problem
 from cosgen.graph.targets import choose_targets
 from cosgen.graph.view import View
+from cosgen.manifest.lock import Lock
+from cosgen.manifest.project import Project
 from cosgen.manifest.tree import Tree
 from cosgen.manifest.version import Compat
 
@@ -43,6 +45,25 @@ def think(
         The graph. Packages with errors are in it, with the errors; they break none but what needs them.
     """
     return _Thinking(tree, seeds, compat).graph(select, skip)
+
+
+def think_variant(project: Project, tree: Tree, lock: Lock) -> Graph:
+    """Think one variant of a project through, with its selection, its skipped packages and its pins.
+
+    Args:
+        project: The project.
+        tree: One of its trees.
+        lock: What is pinned.
+    """
+    variant = tree.variant
+    humans = {package.human for package in tree.packages}
+    return think(
+        tree,
+        seeds=lock.seed_digests(platform_of(variant)),
+        select=project.selected,
+        skip=frozenset(human for human in humans if project.skipped(variant, human)),
+        compat="head" if project.config.compat == "head" else "0.36",
+    )
 
 
 class _Thinking:
