@@ -17,6 +17,7 @@ from cosgen.storage.port import (
 )
 
 MAX_SKEW = 600.0  # seconds between the store's clock and ours, before `repo doctor` warns
+_READS = 4  # attempts at bytes that come back wrong
 _FIRST, _SECOND = b"cosgen probe: one\n", b"cosgen probe: two, of another size\n"
 _PROBE_HEADERS = Headers("text/plain", "max-age=31, public")
 
@@ -47,7 +48,11 @@ def probe(store: Store, token: str, *, now: float) -> Capabilities:
         StoreError: The store cannot be written at all.
     """
     key = f"_probe/{token}"
-    store.put(key, BytesPayload(_FIRST), headers=_PROBE_HEADERS, condition=CREATE)
+    try:
+        store.put(key, BytesPayload(_FIRST), headers=_PROBE_HEADERS, condition=CREATE)
+    except ConditionFailedError:
+        if not _reads(store, key, _FIRST):  # else it was our own first attempt, whose answer got lost
+            raise
     try:
         creates = _refuses(store, key, CREATE)
         matches = _refuses(store, key, Condition(match='"00000000000000000000000000000000"'))
@@ -85,7 +90,7 @@ def _replaces(store: Store, key: str) -> bool:
     try:
         store.put(key, BytesPayload(_SECOND), headers=_PROBE_HEADERS, condition=Condition(match=stat.etag))
     except ConditionFailedError:
-        return False
+        pass  # refused, or it was our own first attempt, whose answer got lost: the bytes tell
     return _reads(store, key, _SECOND)
 
 
@@ -101,8 +106,11 @@ def _refuses_wrong_bytes(store: Store, key: str) -> bool:
 
 
 def _reads(store: Store, key: str, data: bytes) -> bool:
-    blob = store.get(key)
-    return blob is not None and blob.data == data
+    for _ in range(_READS):
+        blob = store.get(key)
+        if blob is not None and blob.data == data:
+            return True
+    return False
 
 
 def _deletes(store: Store, key: str) -> bool:
