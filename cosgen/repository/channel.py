@@ -76,7 +76,7 @@ def promote(
         details: dict[str, Json] = {"channel": target, "from": source, "origin": place.origin}
         return Move(op="promote", state=with_channel(tail.state, target, moved), details=details)
 
-    return _commit(session, decide, options)
+    return commit_move(session, decide, options)
 
 
 def rollback(
@@ -105,7 +105,7 @@ def rollback(
         details: dict[str, Json] = {"channel": channel, "origin": place.origin}
         return Move(op="rollback", state=with_channel(tail.state, channel, moved), details=details)
 
-    return _commit(session, decide, options)
+    return commit_move(session, decide, options)
 
 
 def pin(session: Session, channel: str, name: str, *, options: PublishOptions | None = None) -> Commit | None:
@@ -125,7 +125,7 @@ def pin(session: Session, channel: str, name: str, *, options: PublishOptions | 
         pins = dict(sorted({**tail.state.pins, name: place}.items()))
         return Move(op="pin", state=replace(tail.state, pins=pins), details={"pin": name, "channel": channel})
 
-    return _commit(session, decide, options or PublishOptions())
+    return commit_move(session, decide, options or PublishOptions())
 
 
 def unpin(session: Session, name: str, *, options: PublishOptions | None = None) -> Commit | None:
@@ -137,7 +137,7 @@ def unpin(session: Session, name: str, *, options: PublishOptions | None = None)
         pins = {key: step for key, step in tail.state.pins.items() if key != name}
         return Move(op="unpin", state=replace(tail.state, pins=pins), details={"pin": name})
 
-    return _commit(session, decide, options or PublishOptions())
+    return commit_move(session, decide, options or PublishOptions())
 
 
 def yank(
@@ -190,7 +190,7 @@ def yank(
         details: dict[str, Json] = {"channel": channel, "packages": sorted(packages)}
         return Move(op="yank", state=with_channel(tail.state, channel, moved), details=details)
 
-    return _commit(session, decide, options)
+    return commit_move(session, decide, options)
 
 
 def get_channel(state: State, name: str) -> ChannelState:
@@ -211,7 +211,14 @@ def get_channel(state: State, name: str) -> ChannelState:
     return channel
 
 
-def _commit(session: Session, decide: Decision, options: PublishOptions) -> Commit | None:
+def commit_move(session: Session, decide: Decision, options: PublishOptions) -> Commit | None:
+    """Append what `decide` wants after the newest commit, again and again until nobody was faster.
+
+    Args:
+        session: The repository.
+        decide: Looks at the newest commit; None for nothing to do. Settings it changes are kept.
+        options: How to go about it.
+    """
     txn = session.new_txn()
     tail = read_tail(session)
     if tail.commit.seq >= 0 and not options.dry_run:
@@ -221,7 +228,8 @@ def _commit(session: Session, decide: Decision, options: PublishOptions) -> Comm
         if move is None:
             return None
         if not options.dry_run:
-            settings: Mapping[str, Json] = writable_settings(session, tail, options)
+            changed = {k: v for k, v in move.state.settings.items() if tail.state.settings.get(k) != v}
+            settings: Mapping[str, Json] = {**writable_settings(session, tail, options), **changed}
             move = replace(move, state=replace(move.state, settings=settings))
         change = Change(op=move.op, state=move.state, txn=txn, note=options.note, details=move.details)
         commit = make_commit(session, tail, change)

@@ -49,6 +49,18 @@ _RULES = (
         "Machines that follow it would upgrade to something else.",
         "Find out who else writes to the repository before you go on.",
     ),
+    Rule(
+        "CG658",
+        "A channel does not have the system's package",
+        "There is nothing to make its image of.",
+        "Name the package as `upgrade.package` in cosgen.yaml, and publish it.",
+    ),
+    Rule(
+        "CG659",
+        "An archive of the repository is damaged",
+        "Its bytes are not those that were published.",
+        "Run `cosgen repo fsck --deep`, and publish the package again.",
+    ),
 )
 
 

@@ -1,0 +1,265 @@
+"""`cosgen image`: operating system images of a channel, from packages or from a container."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from cosgen.build.engine import connect
+from cosgen.build.registry import ImageName, Registry, parse_name
+from cosgen.cli.context import (
+    ProjectOptions,
+    project_options,
+    source_date_epoch,
+    tell_problems,
+)
+from cosgen.cli.store import Opened, open_session, storage_options
+from cosgen.errors import ManifestError, Problem, PublishError, VerificationError
+from cosgen.manifest.config import ProjectConfig
+from cosgen.repository.images import note_images, recorded_images
+from cosgen.repository.publish import PublishOptions
+from cosgen.repository.reader import Repository, open_repository
+from cosgen.upgrade.audit import ChangeKind
+from cosgen.upgrade.commit import ContainerReport, export_and_check, squash
+from cosgen.upgrade.delivery import DeliveryRequest, deliver, flavor_name
+from cosgen.upgrade.image import find_platforms, from_layers, move_tag, push, verify_tag
+from cosgen.upgrade.oci import ImageFacts
+
+_SHOWN = 20  # paths of each kind, unless --verbose
+
+
+@click.group()
+def command() -> None:
+    """Deliver upgrades as container images, tagged by channel."""
+
+
+@command.command("push")
+@click.option("--channel", required=True, help="Channel whose images are pushed.")
+@click.option(
+    "--package", default="", metavar="CATEGORY/NAME", help="The system.  [default: upgrade.package]"
+)
+@click.option("--images", default="", metavar="REPOSITORY", help="Where to.  [default: registry.images]")
+@click.option("--layered", is_flag=True, help="A layer a package, instead of one for all.")
+@storage_options
+@project_options
+def push_images(
+    channel: str,
+    package: str,
+    images: str,
+    *,
+    layered: bool,
+    storage: str,
+    single_writer: bool,
+    options: ProjectOptions,
+) -> None:
+    r"""Push the images of a channel and point the channel's tags at them.
+
+    What is in the registry already is not made again: after a promotion or a rollback this only moves tags.
+
+    \b
+    Example:
+      cosgen image push --channel testing
+    """
+    opened = open_session(options, storage, single_writer=single_writer)
+    repository = open_repository(opened.session.store, opened.session)
+    request = DeliveryRequest(
+        channel=channel,
+        package=package or _setting(opened.config, "upgrade.package", "--package"),
+        images=_images(opened.config, images),
+        created=source_date_epoch() or 0,
+        layered=layered,
+    )
+    known = {
+        flavor: digest for flavor, (_, digest) in recorded_images(repository.commit.state, channel).items()
+    }
+    with tempfile.TemporaryDirectory(prefix="cosgen-image-") as folder:
+        delivered = deliver(repository, _registry(opened), request, Path(folder), known=known)
+    note_images(
+        opened.session,
+        channel,
+        {image.flavor: (str(image.name), image.digest) for image in delivered},
+        options=PublishOptions(single_writer=single_writer),
+    )
+    for image in delivered:
+        tell_problems(image.notes)
+        print(f"{image.name}@{image.digest}  {' '.join(image.tags)}")
+        for platform, digest in sorted(image.platforms.items()):
+            print(f"  {platform}  {digest}")
+
+
+@command.command("tag")
+@click.argument("tag")
+@click.argument("source", metavar="TAG_OR_DIGEST")
+@click.option("--images", default="", metavar="REPOSITORY", help="Which.  [default: registry.images]")
+@click.option("--flavor", default="", help="Flavor whose images are meant.")
+@click.option("--expect", default="", metavar="DIGEST", help="Only when TAG points at this digest now.")
+@storage_options
+@project_options
+def tag_image(
+    tag: str,
+    source: str,
+    images: str,
+    flavor: str,
+    expect: str,
+    *,
+    storage: str,
+    single_writer: bool,
+    options: ProjectOptions,
+) -> None:
+    """Point TAG at another image of the repository, and see that it does.
+
+    Tags of channels follow the commit log: use `cosgen image push --channel` for them.
+    """
+    opened = open_session(options, storage, single_writer=single_writer)
+    name = flavor_name(_images(opened.config, images), flavor)
+    registry = _registry(opened)
+    digest = source if source.startswith("sha256:") else registry.find_digest(name, source)
+    if digest is None:
+        raise PublishError(
+            Problem(what=f"{name} has no tag {source!r}", fix="push the image first", id="CG656")
+        )
+    now = registry.find_digest(name, tag)
+    move_tag(registry, name, tag, expected=expect or now, digest=digest)
+    print(f"{name}:{tag} points at {digest}")
+
+
+@command.command("verify")
+@click.option("--channel", required=True, help="Channel to verify.")
+@storage_options
+@project_options
+def verify_images(channel: str, *, storage: str, single_writer: bool, options: ProjectOptions) -> None:
+    """See that the channel's tags point where the commit log says, and that all platforms are there."""
+    opened = open_session(options, storage, single_writer=single_writer)
+    repository = open_repository(opened.session.store, opened.session)
+    registry = _registry(opened)
+    recorded = recorded_images(repository.commit.state, channel)
+    if not recorded:
+        raise VerificationError(
+            Problem(
+                what=f"the log knows no image of channel {channel}",
+                fix=f"push them: cosgen image push --channel {channel}",
+                id="CG656",
+            )
+        )
+    for flavor, (text, digest) in sorted(recorded.items()):
+        name = parse_name(text)[0]
+        verify_tag(registry, name, channel, digest)
+        _verify_platforms(repository, registry, channel, flavor, name, digest)
+        print(f"{name}:{channel} is {digest}")
+
+
+@command.command("commit")
+@click.argument("container")
+@click.option("--channel", required=True, help="Tag that the image gets.")
+@click.option("--images", default="", metavar="REPOSITORY", help="Where to.  [default: registry.images]")
+@click.option("--flavor", default="", help="Flavor that the container is of.")
+@click.option("--expect", default="", metavar="DIGEST", help="Only when the tag points at this digest now.")
+@click.option("--allow", multiple=True, metavar="PATTERN", help="Paths that may ship after all (repeatable).")
+@click.option("--dry-run", is_flag=True, help="Show what changed and what should not ship; push nothing.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every path.")
+@storage_options
+@project_options
+def commit_container(  # noqa: PLR0913 - one parameter for each option
+    container: str,
+    channel: str,
+    images: str,
+    flavor: str,
+    expect: str,
+    allow: tuple[str, ...],
+    *,
+    dry_run: bool,
+    verbose: bool,
+    storage: str,
+    single_writer: bool,
+    options: ProjectOptions,
+) -> None:
+    r"""Make an upgrade image of a running or stopped container: the `docker commit` way, looked through.
+
+    Secrets and traces of the machine (host keys, machine-id, caches, histories) are refused unless allowed.
+
+    \b
+    Example:
+      docker run --name edit ghcr.io/acme/os:stable sh -c 'echo hello > /etc/motd'
+      cosgen image commit edit --channel edge --dry-run
+    """
+    opened = open_session(options, storage, single_writer=single_writer)
+    with _exported(container, allow) as (report, exported):
+        _tell_changes(report, verbose=verbose)
+        for finding in report.findings:
+            print(finding.to_problem(), file=sys.stderr)
+        if dry_run:
+            return
+        layer = squash(exported, exported.with_suffix(".layer"), report)
+        facts = ImageFacts(
+            platform=report.platform,
+            created=source_date_epoch() or 0,
+            labels={"org.opencontainers.image.base.name": report.image},
+        )
+        name = flavor_name(_images(opened.config, images), flavor)
+        registry = _registry(opened)
+        pushed = push(registry, name, [from_layers([layer], facts)], annotations=facts.labels)
+    now = registry.find_digest(name, channel)
+    move_tag(registry, name, channel, expected=expect or now, digest=pushed.digest)
+    print(f"{name}@{pushed.digest}  {channel}")
+
+
+@contextmanager
+def _exported(container: str, allow: Sequence[str]) -> Iterator[tuple[ContainerReport, Path]]:
+    engine = connect(os.environ)
+    try:
+        with tempfile.TemporaryDirectory(prefix="cosgen-commit-") as folder:
+            exported = Path(folder) / "container.tar"
+            yield export_and_check(engine.containers(), container, exported, allow=allow), exported
+    finally:
+        engine.close()
+
+
+def _tell_changes(report: ContainerReport, *, verbose: bool) -> None:
+    for kind in ChangeKind:
+        paths = report.of_kind(kind)
+        shown = paths if verbose else paths[:_SHOWN]
+        for path in shown:
+            print(f"{kind}: {path}", file=sys.stderr)
+        if len(shown) < len(paths):
+            print(f"{kind}: and {len(paths) - len(shown)} more (-v shows them)", file=sys.stderr)
+
+
+def _verify_platforms(
+    repository: Repository, registry: Registry, channel: str, flavor: str, name: ImageName, digest: str
+) -> None:
+    variants = repository.snapshot(channel).variants.values()
+    wanted = {index.platform for index in variants if index.flavor == flavor}
+    missing = sorted(wanted - set(find_platforms(registry, name, digest)))
+    if missing:
+        raise VerificationError(
+            Problem(
+                what=f"{name}@{digest} has no image for {', '.join(missing)}",
+                fix=f"push it again: cosgen image push --channel {channel}",
+                id="CG657",
+            )
+        )
+
+
+def _registry(opened: Opened) -> Registry:
+    return Registry(insecure=bool(opened.config and opened.config.registry.insecure))
+
+
+def _images(config: ProjectConfig | None, given: str) -> ImageName:
+    return parse_name(given or _setting(config, "registry.images", "--images"))[0]
+
+
+def _setting(config: ProjectConfig | None, key: str, option: str) -> str:
+    settings: Mapping[str, str] = (
+        {"upgrade.package": config.upgrade.package, "registry.images": config.registry.images}
+        if config
+        else {}
+    )
+    if not settings.get(key):
+        raise ManifestError(
+            Problem(what=f"`{key}` is not set", fix=f"set it in cosgen.yaml, or give {option}", id="CG702")
+        )
+    return settings[key]
