@@ -1,4 +1,4 @@
-"""The problems that index, signatures and client files tell, one rule per id (CG550-CG599), for the docs too."""
+"""The problems that index, signatures and client files tell, one rule per id (CG550-CG599)."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
