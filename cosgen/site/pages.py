@@ -31,7 +31,6 @@ from cosgen.site.text import (
     plural,
     printable,
     release_path,
-    short,
     signed_size,
     size,
     slug,

@@ -1,0 +1,175 @@
+"""`cosgen site`: the release documentation, built from published metadata alone."""
+
+import threading
+from pathlib import Path
+
+import click
+
+from cosgen import __version__
+from cosgen.cli.context import ProjectOptions, project_options
+from cosgen.cli.store import Opened, open_session, storage_options
+from cosgen.errors import CosgenError
+from cosgen.repository.reader import open_repository
+from cosgen.site.builder import SiteReport, build_site
+from cosgen.site.collect import SiteOptions, collect_site
+from cosgen.site.preview import Watch, address, make_server
+from cosgen.site.text import size
+
+_OUTPUT = click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("build/site"),
+    show_default=True,
+    help="Where the pages go.",
+)
+_TITLE = click.option("--title", default="", help="Title.  [default: the project's, else the repository's]")
+_URL = click.option("--url", default="", help="Address the site will have, for feeds and badges.")
+_DOCS = click.option(
+    "--docs",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of Markdown pages of your own; index.md opens the first page.",
+)
+
+
+@click.group()
+def command() -> None:
+    """Build and preview the release documentation."""
+
+
+@command.command("build")
+@_OUTPUT
+@_TITLE
+@_URL
+@_DOCS
+@click.option("--clean", is_flag=True, help="Make every page anew.")
+@storage_options
+@project_options
+def build(
+    *,
+    output: Path,
+    title: str,
+    url: str,
+    docs: Path | None,
+    clean: bool,
+    storage: str,
+    single_writer: bool,
+    options: ProjectOptions,
+) -> None:
+    """Make the site of a repository's channels and packages.
+
+    Nothing but the repository is read: its log, snapshots and package records. Pages of your own come
+    from --docs or `site.pages`.
+
+    Example: cosgen site build --storage https://repo.example.org --output build/site
+    """
+    del single_writer
+    opened = open_session(options, storage)
+    report = _build(opened, options.project, output, title=title, url=url, docs=docs, clean=clean)
+    click.echo(output)
+    click.echo(_told(report), err=True)
+
+
+def _build(
+    opened: Opened,
+    project: Path,
+    output: Path,
+    *,
+    title: str,
+    url: str,
+    docs: Path | None,
+    clean: bool = False,
+) -> SiteReport:
+    site = opened.config.site if opened.config else None
+    if docs is None and site is not None and site.pages:
+        docs = project / site.pages
+    data = collect_site(open_repository(opened.session.store, opened.session), _options(opened, title, url))
+    return build_site(data, output, docs=docs, clean=clean)
+
+
+def _options(opened: Opened, title: str, url: str) -> SiteOptions:
+    config = opened.config
+    if config is None:
+        return SiteOptions(title=title, url=url, generator=f"cosgen {__version__}")
+    return SiteOptions(
+        title=title or config.site.title or config.name,
+        url=url or config.site.url,
+        description=config.site.description,
+        source_url=config.site.source,
+        images=config.registry.images,
+        package=config.upgrade.package,
+        recovery=config.upgrade.recovery,
+        hidden=config.site.hidden,
+        generator=f"cosgen {__version__}",
+    )
+
+
+def _told(report: SiteReport) -> str:
+    return (
+        f"{report.pages} pages, {report.files} files, {size(report.bytes)}; "
+        f"{report.written} written, {report.removed} removed"
+    )
+
+
+@command.command("serve")
+@_OUTPUT
+@_TITLE
+@_DOCS
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port.  [default: any that is free]")
+@storage_options
+@project_options
+def serve(
+    *,
+    output: Path,
+    title: str,
+    docs: Path | None,
+    port: int,
+    storage: str,
+    single_writer: bool,
+    options: ProjectOptions,
+) -> None:
+    """Build the site, serve it on 127.0.0.1, and build again when a channel moves or a page of yours changes.
+
+    Open pages reload themselves. Ctrl-C ends it.
+    """
+    del single_writer
+    generation = 0
+
+    def make() -> None:
+        nonlocal generation
+        try:
+            opened = open_session(options, storage)
+            click.echo(
+                _told(_build(opened, options.project, output, title=title, url="", docs=docs)), err=True
+            )
+            generation += 1
+        except CosgenError as error:
+            if generation == 0:
+                raise
+            click.echo(str(error), err=True)
+
+    make()
+    server = make_server(output, port, generation=lambda: generation)
+    watch = Watch(lambda: _stamp(options, storage, docs), make)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    click.echo(address(server))
+    try:
+        watch.run()
+    except KeyboardInterrupt:
+        click.echo("", err=True)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _stamp(options: ProjectOptions, storage: str, docs: Path | None) -> object:
+    """Return what changes when the site should: the log's end, and the times of the pages."""
+    opened = open_session(options, storage)
+    try:
+        seq = open_repository(opened.session.store, opened.session).commit.seq
+    except CosgenError:
+        return None
+    pages = docs or (
+        options.project / opened.config.site.pages if opened.config and opened.config.site.pages else None
+    )
+    found = sorted(pages.rglob("*")) if pages and pages.is_dir() else []
+    return seq, tuple((path.as_posix(), path.stat().st_mtime_ns) for path in found if path.is_file())

@@ -1,0 +1,320 @@
+"""From a published repository to `SiteData`: the only module of the room that reads a store.
+
+Everything comes from the commit log, the snapshots and the package records. What cannot be read stops the
+build: an unreachable channel is never shown as an empty one.
+"""
+
+import datetime as dt
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from cosgen.errors import CosgenError, Problem, PublishError
+from cosgen.manifest.platform import Variant
+from cosgen.repository.client_config import ChannelAddress, client_files
+from cosgen.repository.log import ChannelState, Step
+from cosgen.repository.luet import reference_name
+from cosgen.repository.reader import HistoryEntry, Repository
+from cosgen.repository.record import ObjectRef, PackageRecord
+from cosgen.repository.snapshot import Snapshot, VariantIndex, load_records
+from cosgen.site.compare import compare
+from cosgen.site.gather import collect_graphs, collect_packages, find_foundations
+from cosgen.site.model import (
+    Channel,
+    Diff,
+    Difference,
+    Move,
+    SiteData,
+    SiteInfo,
+    Snippet,
+    Trend,
+    TrendPoint,
+    VariantState,
+)
+
+HISTORY = 30  # newest moves of a channel that are shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteOptions:
+    """What the project adds to the published metadata; all of it may be missing."""
+
+    title: str = ""
+    url: str = ""
+    description: str = ""
+    source_url: str = ""
+    images: str = ""  # repository of the upgrade images
+    package: str = ""
+    recovery: str = ""
+    hidden: bool = False  # also show hidden packages
+    generator: str = "cosgen"
+    history: int = HISTORY
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads each object once: shards are shared by most snapshots."""
+
+    repository: Repository
+    shards: dict[str, tuple[PackageRecord, ...]] = field(default_factory=dict)
+    diffs: dict[tuple[str, str], Diff] = field(default_factory=dict)
+    there: dict[str, bool] = field(default_factory=dict)
+
+    def records(
+        self, index: VariantIndex, leave_out: frozenset[str] = frozenset()
+    ) -> Iterable[PackageRecord]:
+        """Yield the records of a variant, but for those of the shards that are left out."""
+        for number, ref in zip(index.numbers, index.shards, strict=True):
+            if ref.key in leave_out:
+                continue
+            if ref.key not in self.shards:
+                one = replace(index, shards=(ref,), numbers=(number,))
+                self.shards[ref.key] = tuple(load_records(self.repository.session.patient, one))
+            yield from self.shards[ref.key]
+
+    def find(self, ref: ObjectRef) -> Snapshot | None:
+        """Return a snapshot; None when garbage collection has taken it."""
+        if ref.key not in self.there:
+            self.there[ref.key] = self.repository.session.patient.head(ref.key) is not None
+        return self.repository.snapshot(ref) if self.there[ref.key] else None
+
+    def compare(self, before: ObjectRef, after: ObjectRef) -> Diff | None:
+        """Return what differs; None when one of the two is gone."""
+        key = before.digest, after.digest
+        if key not in self.diffs:
+            old, new = self.find(before), self.find(after)
+            if old is None or new is None:
+                return None
+            self.diffs[key] = compare(old, new, self.records)
+        return self.diffs[key]
+
+
+def collect_site(repository: Repository, options: SiteOptions) -> SiteData:
+    """Read all that the site shows.
+
+    Args:
+        repository: Opened at its newest commit, which nothing changes while it is read.
+        options: What the project adds.
+
+    Raises:
+        PublishError: There is no channel (CG602), or one cannot be read (CG601).
+    """
+    if not repository.channels():
+        raise PublishError(
+            Problem(
+                what=f"{repository.session.store.url} has no channel",
+                fix="publish first: cosgen publish --channel NAME DIR",
+                id="CG602",
+            )
+        )
+    reader = _Reader(repository)
+    info = _info(repository, options)
+    channels = _with_lags(
+        [_read_channel(reader, name, info, options) for name in sorted(repository.channels())]
+    )
+    current = {name: repository.snapshot(state) for name, state in sorted(repository.channels().items())}
+    variants = sorted({Variant(i.flavor, i.arch) for s in current.values() for i in s.variants.values()})
+    packages = collect_packages(current, reader.records, hidden=options.hidden)
+    shown = "stable" if "stable" in current else next(iter(current))
+    return SiteData(
+        info=info,
+        channels=channels,
+        variants=tuple(variants),
+        packages=packages,
+        graphs=collect_graphs(shown, current[shown], reader.records, hidden=options.hidden),
+        trends=_trends(channels, repository, reader),
+        foundations=find_foundations(packages),
+    )
+
+
+def _info(repository: Repository, options: SiteOptions) -> SiteInfo:
+    settings = repository.settings
+    url = options.url.rstrip("/")
+    return SiteInfo(
+        title=options.title or str(settings.get("name") or "Repository"),
+        url=f"{url}/" if url else "",
+        description=options.description or str(settings.get("description") or ""),
+        repository_url=str(settings.get("url") or "").rstrip("/"),
+        source_url=options.source_url,
+        generator=options.generator,
+    )
+
+
+def _read_channel(reader: _Reader, name: str, info: SiteInfo, options: SiteOptions) -> Channel:
+    try:
+        return _channel(reader, name, info, options)
+    except CosgenError as error:
+        fix = "make the repository reachable and build again; `cosgen repo fsck` tells what is missing"
+        problem = Problem(what=f"channel {name} cannot be read", fix=fix, id="CG601")
+        raise PublishError(problem, *error.problems) from error
+
+
+def _channel(reader: _Reader, name: str, info: SiteInfo, options: SiteOptions) -> Channel:
+    repository = reader.repository
+    state = repository.channel(name)
+    snapshot = repository.snapshot(state)
+    entries = list(itertools.islice(repository.history(name), options.history + 1))
+    moves = [_move(reader, name, entries, at) for at in range(min(len(entries), options.history))]
+    states = tuple(
+        VariantState(
+            variant=Variant(index.flavor, index.arch),
+            packages=index.packages,
+            size=sum(record.archive.size for record in reader.records(index)),
+            changed=_last_change(reader, key, entries),
+            pointer=reference_name(name, key),
+        )
+        for key, index in sorted(snapshot.variants.items())
+    )
+    signed = bool(entries and entries[0].commit.signatures)
+    others = sorted(set(repository.channels()) - {name})
+    return Channel(
+        name=name,
+        snapshot=state.snapshot.digest,
+        seq=state.seq,
+        revision=_revision(reader, snapshot),
+        published=state.time,
+        author=entries[0].commit.author if entries else "",
+        signature="signed" if signed else "unsigned",
+        expires=_expiry(repository) if signed else 0,
+        variants=states,
+        history=tuple(moves),
+        differences=tuple(_difference(reader, state, other) for other in others),
+        snippets=tuple(_snippets(reader.repository, name, snapshot, info, options)),
+    )
+
+
+def _move(reader: _Reader, channel: str, entries: Sequence[HistoryEntry], at: int) -> Move:
+    entry = entries[at]
+    before = entries[at + 1].channel.snapshot if at + 1 < len(entries) else None
+    snapshot = reader.find(entry.channel.snapshot)
+    commit = entry.commit
+    author, _, run = commit.author.partition(" ")
+    return Move(
+        seq=commit.seq,
+        operation=commit.op,
+        channel=channel,
+        snapshot=entry.channel.snapshot.digest,
+        previous=before.digest if before else "",
+        time=commit.time,
+        author=author if run.startswith("https://") else commit.author,
+        run_url=run if run.startswith("https://") else "",
+        revision=_revision(reader, snapshot) if snapshot else "",
+        note=commit.note,
+        tag=entry.channel.tag,
+        packages=sum(index.packages for index in snapshot.variants.values()) if snapshot else 0,
+        size=_size(reader, snapshot) if snapshot else 0,
+        diff=reader.compare(before, entry.channel.snapshot) if before else None,
+    )
+
+
+def _size(reader: _Reader, snapshot: Snapshot) -> int:
+    return sum(
+        record.archive.size for index in snapshot.variants.values() for record in reader.records(index)
+    )
+
+
+def _revision(reader: _Reader, snapshot: Snapshot) -> str:
+    """Return the commit that most of the newest content was built from, when all builds agree on one."""
+    found = {r.revision for index in snapshot.variants.values() for r in reader.records(index) if r.revision}
+    return next(iter(found)) if len(found) == 1 else ""
+
+
+def _last_change(reader: _Reader, variant: str, entries: Sequence[HistoryEntry]) -> int:
+    """Return when the channel's content for a variant last became what it is."""
+    content: object = None
+    changed = entries[0].channel.time if entries else 0
+    for entry in entries:
+        snapshot = reader.find(entry.channel.snapshot)
+        index = snapshot.variants.get(variant) if snapshot else None
+        found = tuple(ref.key for ref in index.shards) if index else None
+        if content is None:
+            content = found
+        if found != content:
+            break
+        changed = entry.channel.time
+    return changed
+
+
+def _difference(reader: _Reader, state: ChannelState | Step, other: str) -> Difference:
+    target = reader.repository.channel(other)
+    return Difference(other=other, diff=reader.compare(state.snapshot, target.snapshot) or Diff())
+
+
+def _expiry(repository: Repository) -> int:
+    """Return when the TUF timestamp runs out, or 0 when there is none."""
+    blob = repository.session.patient.get("tuf/timestamp.json")
+    if blob is None:
+        return 0
+    text = str(json.loads(blob.data)["signed"]["expires"])
+    return int(dt.datetime.fromisoformat(text).timestamp())
+
+
+def _snippets(
+    repository: Repository, channel: str, snapshot: Snapshot, info: SiteInfo, options: SiteOptions
+) -> Iterable[Snippet]:
+    state = repository.channel(channel)
+    for key, index in sorted(snapshot.variants.items()):
+        address = ChannelAddress(
+            project=str(repository.settings.get("name") or "cosgen"),
+            channel=channel,
+            variant=Variant(index.flavor, index.arch),
+            url=info.repository_url,
+            image=options.images,
+            package=options.package or "system/os",
+            recovery=options.recovery,
+            seq=state.origin,
+        )
+        for file in client_files(address):
+            yield Snippet(
+                variant=key,
+                generation=str(file.generation),
+                transport=str(file.transport),
+                mode=str(file.mode),
+                place=str(file.place),
+                name=file.name,
+                text=file.text,
+            )
+
+
+def _with_lags(channels: Sequence[Channel]) -> tuple[Channel, ...]:
+    newest = max(channel.published for channel in channels)
+    return tuple(
+        replace(
+            channel,
+            lag=newest - channel.published,
+            variants=tuple(
+                replace(state, lag=max(one.changed for one in channel.variants) - state.changed)
+                for state in channel.variants
+            ),
+        )
+        for channel in channels
+    )
+
+
+def _trends(channels: Sequence[Channel], repository: Repository, reader: _Reader) -> tuple[Trend, ...]:
+    refs = {
+        entry.channel.snapshot.digest: entry.channel.snapshot
+        for c in channels
+        for entry in repository.history(c.name)
+    }
+    return tuple(
+        Trend(channel=channel.name, points=tuple(_points(channel, refs, reader))) for channel in channels
+    )
+
+
+def _points(channel: Channel, refs: dict[str, ObjectRef], reader: _Reader) -> Iterable[TrendPoint]:
+    for move in reversed(channel.history):
+        snapshot = reader.find(refs[move.snapshot])
+        if snapshot is None:
+            continue
+        records = (record for index in snapshot.variants.values() for record in reader.records(index))
+        seconds = sum(record.seconds or 0.0 for record in records)
+        yield TrendPoint(
+            seq=move.seq,
+            snapshot=move.snapshot,
+            time=move.time,
+            size=move.size,
+            packages=move.packages,
+            seconds=round(seconds, 3),
+        )

@@ -1,0 +1,150 @@
+"""Package records of all channels and variants, put together by package."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from cosgen.manifest.platform import Variant
+from cosgen.manifest.version import compare_versions
+from cosgen.repository.record import PackageRecord
+from cosgen.repository.snapshot import Snapshot, VariantIndex
+from cosgen.site.model import Build, BuildGraph, Foundation, GraphNode, Package, Requirement
+
+Load = Callable[[VariantIndex], Iterable[PackageRecord]]
+
+_FOUNDATIONS = ("systemd", "dracut", "grub")
+_newest_first = functools.cmp_to_key(lambda a, b: compare_versions(str(b), str(a)))
+
+
+def collect_packages(current: Mapping[str, Snapshot], load: Load, *, hidden: bool) -> tuple[Package, ...]:
+    """Return every package that some channel offers, by category and name.
+
+    Args:
+        current: The snapshot of each channel, in the site's order of channels.
+        load: Reads the records of a variant.
+        hidden: Also return packages whose definition says `hidden`.
+    """
+    found: dict[tuple[str, str], dict[tuple[Variant, str, str], tuple[PackageRecord, list[str]]]] = {}
+    for channel, snapshot in current.items():
+        for _, index in sorted(snapshot.variants.items()):
+            variant = Variant(index.flavor, index.arch)
+            for record in load(index):
+                if hidden or not record.definition.get("hidden"):
+                    builds = found.setdefault((record.category, record.name), {})
+                    key = (variant, record.version, record.archive.digest + record.input_digest)
+                    builds.setdefault(key, (record, []))[1].append(channel)
+    packages = [_package(key, builds) for key, builds in sorted(found.items())]
+    return _with_dependents(packages)
+
+
+def _package(
+    key: tuple[str, str], builds: Mapping[tuple[Variant, str, str], tuple[PackageRecord, list[str]]]
+) -> Package:
+    made = [_build(place[0], record, channels) for place, (record, channels) in builds.items()]
+    made.sort(key=lambda build: (_newest_first(build.version), build.variant, build.channels))
+    newest = next(record for place, (record, _) in builds.items() if place[1] == made[0].version)
+    definition = newest.definition
+    requires = sorted({edge.human for build in made for edge in build.requires})
+    return Package(
+        category=key[0],
+        name=key[1],
+        description=str(definition.get("description") or ""),
+        license=str(definition.get("license") or ""),
+        uris=tuple(map(str, _items(definition.get("uri")))),
+        labels=tuple(sorted((str(k), str(v)) for k, v in _mapping(definition.get("labels")).items())),
+        readme=newest.readme or "",
+        builds=tuple(made),
+        requires=tuple(requires),
+        bundle=bool(requires) and not any(build.files for build in made),
+    )
+
+
+def _build(variant: Variant, record: PackageRecord, channels: Sequence[str]) -> Build:
+    definition = record.definition
+    return Build(
+        version=record.version,
+        variant=variant,
+        channels=tuple(channels),
+        digest=record.archive.digest,
+        size=record.archive.size,
+        installed_size=record.installed_size,
+        input_digest=record.input_digest,
+        key=record.archive.key,
+        attestation=record.attestation.key if record.attestation else "",
+        requires=_edges(definition.get("requires")),
+        conflicts=_edges(definition.get("conflicts")),
+        provides=_edges(definition.get("provides")),
+        files=record.files,
+        seconds=record.seconds or 0.0,
+        revision=record.revision,
+    )
+
+
+def _edges(value: object) -> tuple[Requirement, ...]:
+    edges = [
+        Requirement(
+            human=f"{edge.get('category', '')}/{edge.get('name', '')}",
+            selector=str(edge.get("version") or ""),
+        )
+        for edge in map(_mapping, _items(value))
+    ]
+    return tuple(sorted(edges, key=lambda edge: (edge.human, edge.selector)))
+
+
+def _items(value: object) -> Sequence[object]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _mapping(value: object) -> Mapping[object, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _with_dependents(packages: Sequence[Package]) -> tuple[Package, ...]:
+    users: dict[str, set[str]] = {}
+    for package in packages:
+        for need in package.requires:
+            users.setdefault(need, set()).add(package.human)
+    return tuple(_replace(package, tuple(sorted(users.get(package.human, ())))) for package in packages)
+
+
+def _replace(package: Package, dependents: tuple[str, ...]) -> Package:
+    return dataclasses.replace(package, dependents=dependents) if dependents else package
+
+
+def collect_graphs(channel: str, snapshot: Snapshot, load: Load, *, hidden: bool) -> tuple[BuildGraph, ...]:
+    """Return what is built on what in one channel, a graph for each variant.
+
+    The records name run-time requirements only, which is what the edges are.
+    """
+    return tuple(
+        BuildGraph(
+            variant=Variant(index.flavor, index.arch),
+            channel=channel,
+            nodes=tuple(_nodes(load(index), hidden=hidden)),
+            edges="runtime",
+        )
+        for _, index in sorted(snapshot.variants.items())
+    )
+
+
+def _nodes(records: Iterable[PackageRecord], *, hidden: bool) -> Iterable[GraphNode]:
+    newest: dict[str, PackageRecord] = {}
+    for record in records:
+        if hidden or not record.definition.get("hidden"):
+            old = newest.get(record.human)
+            if old is None or compare_versions(record.version, old.version) > 0:
+                newest[record.human] = record
+    for human, record in sorted(newest.items()):
+        needs = sorted({edge.human for edge in _edges(record.definition.get("requires"))} & newest.keys())
+        yield GraphNode(
+            human=human, version=record.version, seconds=record.seconds or 0.0, needs=tuple(needs)
+        )
+
+
+def find_foundations(packages: Sequence[Package]) -> tuple[Foundation, ...]:
+    """Return which packages carry the foundation stack, by their names."""
+    found = {
+        base: tuple(p.human for p in packages if p.name.split("-")[0].rstrip("0123456789") == base)
+        for base in _FOUNDATIONS
+    }
+    return tuple(Foundation(name=base, packages=humans) for base, humans in found.items() if humans)
