@@ -122,7 +122,7 @@ def tuf_files(
     _verify(root, "targets", trust.targets)
     delegations = targets.delegations
     if delegations is None or not delegations.roles or CHANNELS not in delegations.roles:
-        _fail("the TUF targets delegate no role `channels`", "run `cosgen key rotate --role channels`")
+        _fail("the TUF targets delegate no role `channels`", "run `cosgen key rotate online`")
     now = datetime.fromtimestamp(commit.time, UTC)
     found = existing or {}
     private: Mapping[str, tuple[CryptoSigner, ...]] = {
@@ -235,7 +235,7 @@ def _exactly(signers: tuple[CryptoSigner, ...], allowed: RoleKeys, role: str) ->
         want = ", ".join(key.keyid[:12] for key in allowed.keys)
         _fail(
             f"no key at hand may sign TUF role `{role}`: given {have}, trusted {want}",
-            f"use the role's key, or make the given one trusted: `cosgen key rotate {role}`",
+            f"use the role's key, or make a new one trusted: `cosgen key rotate online`",
         )
     return usable
 
@@ -253,7 +253,7 @@ def _verify(delegator: Root | Targets, role: str, data: bytes) -> None:
     try:
         delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
     except RepositoryError as error:
-        fix = f"let the holders of its keys sign it (`cosgen key sign`), or run `cosgen key rotate {role}`"
+        fix = f"let the holders of its keys sign it (`cosgen key sign`), or `cosgen key rotate`"
         _fail(f"TUF role `{role}` is not signed by enough of its keys", fix, error)
 
 

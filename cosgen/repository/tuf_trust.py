@@ -125,7 +125,11 @@ class RoleExpiry:
     def problem(self, now: datetime, lifetimes: Mapping[str, timedelta] = LIFETIMES) -> Problem | None:
         """Return an error when it has expired, a warning when half of its lifetime has passed, else None."""
         left = self.expires - now
-        command = "cosgen key refresh" if self.role not in OFFLINE_ROLES else f"cosgen key rotate {self.role}"
+        command = (
+            "cosgen key refresh"
+            if self.role not in OFFLINE_ROLES
+            else f"cosgen key rotate {self.role} --renew"
+        )
         fix = f"run `{command}`; the emitted pipelines refresh the online roles every day"
         if left <= timedelta(0):
             what = (
