@@ -235,7 +235,7 @@ def _exactly(signers: tuple[CryptoSigner, ...], allowed: RoleKeys, role: str) ->
         want = ", ".join(key.keyid[:12] for key in allowed.keys)
         _fail(
             f"no key at hand may sign TUF role `{role}`: given {have}, trusted {want}",
-            f"use the role's key, or make a new one trusted: `cosgen key rotate online`",
+            "use the role's key, or make a new one trusted: `cosgen key rotate online`",
         )
     return usable
 
@@ -253,7 +253,7 @@ def _verify(delegator: Root | Targets, role: str, data: bytes) -> None:
     try:
         delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
     except RepositoryError as error:
-        fix = f"let the holders of its keys sign it (`cosgen key sign`), or `cosgen key rotate`"
+        fix = "let the holders of its keys sign it (`cosgen key sign`), or `cosgen key rotate`"
         _fail(f"TUF role `{role}` is not signed by enough of its keys", fix, error)
 
 
