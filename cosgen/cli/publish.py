@@ -1,20 +1,25 @@
 """`cosgen publish`: add artifacts to the repository and move a channel to them."""
 
 import hashlib
+import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from cosgen.build.registry import Registry, parse_name
+from cosgen.cli.building import find_builder
 from cosgen.cli.context import ProjectOptions, project_options
-from cosgen.cli.store import open_session, repository_settings, storage_options
-from cosgen.errors import PublishError
-from cosgen.graph.plan_json import plan_from_json
+from cosgen.cli.store import Opened, open_session, repository_settings, storage_options
+from cosgen.errors import ManifestError, Problem
+from cosgen.graph.plan import Plan, plan_from_json
+from cosgen.manifest.platform import Variant
+from cosgen.repository.from_registry import Trust, fetch_artifacts
 from cosgen.repository.incoming import incoming, read_folders, variants_of
 from cosgen.repository.publish import PublishOptions, PublishReport, publish
 from cosgen.repository.publish_plan import Policy, PublishRequest
-from cosgen.repository.rules import problem
 from cosgen.repository.upload import Journal
 
 
@@ -61,42 +66,69 @@ def command(  # noqa: PLR0913  # one parameter for each option
       cosgen publish build/artifacts --channel testing
       cosgen publish build/artifacts --channel testing --storage ./repo --dry-run
     """
-    if from_registry:
-        raise PublishError(problem("CG540", "artifacts are taken from folders only, so far"))
-    if not folders:
-        raise click.UsageError("give the folders that `cosgen build --output` wrote to")
+    if not folders and not from_registry:
+        raise click.UsageError("give the folders that `cosgen build --output` wrote to, or --from-registry")
+    if from_registry and plan_file is None:
+        raise click.UsageError("--from-registry needs --plan: it says which artifacts")
     opened = open_session(options, storage, single_writer=single_writer)
-    found = read_folders(folders)
-    request = PublishRequest(
-        channel=channel,
-        variants=variants_of(found),
-        packages=incoming(found),
-        policy=Policy(policy),
-        wanted=_wanted(plan_file) if plan_file else {},
+    plan = plan_from_json(plan_file.read_text(encoding="utf-8")) if plan_file else None
+    choices = PublishOptions(
+        dry_run=dry_run,
+        single_writer=single_writer,
+        note=note,
+        tag=tag,
+        settings=repository_settings(opened),
+        journal=_journal(opened, folders[0] if folders else plan_file.parent if plan_file else None),
     )
-    name = hashlib.sha256(opened.session.store.url.encode()).hexdigest()[:12]
-    journal = Journal.open(folders[0] / f".publish-{name}.journal", opened.session.clock.now())
-    done = publish(
-        opened.session,
-        request,
-        PublishOptions(
-            dry_run=dry_run,
-            single_writer=single_writer,
-            note=note,
-            tag=tag,
-            settings=repository_settings(opened),
-            journal=journal,
-        ),
-    )
+    with tempfile.TemporaryDirectory(prefix="cosgen-publish-") as scratch:
+        if from_registry and plan:
+            folders = (*folders, *_fetch(opened, plan, Path(scratch)))
+        done = publish(opened.session, _request(folders, channel, Policy(policy), plan), choices)
     _tell(done, opened.counted.requests, dry_run=dry_run)
 
 
-def _wanted(plan_file: Path) -> dict[str, frozenset[str]]:
-    plan = plan_from_json(plan_file.read_text(encoding="utf-8"))
+def _request(folders: tuple[Path, ...], channel: str, policy: Policy, plan: Plan | None) -> PublishRequest:
+    found = read_folders(folders)
+    return PublishRequest(
+        channel=channel,
+        variants={**_planned_variants(plan), **variants_of(found)},
+        packages=incoming(found),
+        policy=policy,
+        wanted=_wanted(plan),
+    )
+
+
+def _planned_variants(plan: Plan | None) -> dict[str, tuple[Variant, str]]:
+    nodes = plan.nodes if plan else ()
+    return {node.variant: (Variant(node.flavor, node.arch), node.platform) for node in nodes}
+
+
+def _wanted(plan: Plan | None) -> dict[str, frozenset[str]]:
     wanted: dict[str, set[str]] = {}
-    for node in plan.nodes:
-        wanted.setdefault(node.key.partition(":")[0], set()).add(node.fingerprint)
+    for node in plan.nodes if plan else ():
+        wanted.setdefault(node.variant, set()).add(node.fingerprint)
     return {key: frozenset(names) for key, names in wanted.items()}
+
+
+def _fetch(opened: Opened, plan: Plan, scratch: Path) -> tuple[Path, ...]:
+    config = opened.config
+    if config is None or not config.registry.cache:
+        raise ManifestError(
+            Problem(
+                what="no cache registry is configured", fix="set `registry.cache` in cosgen.yaml", id="CG702"
+            )
+        )
+    builder = find_builder(os.environ, Path())
+    registry = Registry(insecure=config.registry.insecure)
+    name = parse_name(config.registry.cache)[0]
+    return fetch_artifacts(plan, registry, name, scratch, trust=Trust(builder.source))
+
+
+def _journal(opened: Opened, folder: Path | None) -> Journal:
+    if folder is None:
+        return Journal()
+    name = hashlib.sha256(opened.session.store.url.encode()).hexdigest()[:12]
+    return Journal.open(folder / f".publish-{name}.journal", opened.session.clock.now())
 
 
 def _tell(report: PublishReport, requests: Mapping[str, int], *, dry_run: bool) -> None:

@@ -143,12 +143,18 @@ _RULES = (
     ),
     Rule(
         "CG540",
-        "The registry cannot be published from",
-        "The artifacts are not in a folder.",
-        "Give the folders of the artifacts.",
+        "The cache registry lacks an artifact of the plan",
+        "What is published must be complete.",
+        "Build it with --push, or run the failed jobs of the pipeline again.",
     ),
     Rule(
         "CG541", "The clocks differ", "Signatures expire and garbage is collected by them.", "Set the clock."
+    ),
+    Rule(
+        "CG543",
+        "An artifact of the cache registry is not trusted",
+        "Whoever may write to the cache could otherwise publish.",
+        "Delete its tag in the cache registry and let the channel's pipeline build it again.",
     ),
     Rule("CG542", "Not a bucket", "Policies are for buckets.", "Give --bucket, or an s3:// storage."),
 )
