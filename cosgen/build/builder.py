@@ -11,6 +11,7 @@ from cosgen.build.exchange import artifact_tag, pull_artifact, push_artifact
 from cosgen.build.extract import Extracted, Extraction, extract
 from cosgen.build.images import ImageShop, Place
 from cosgen.build.index import IndexStore
+from cosgen.build.member import readable
 from cosgen.build.provenance import Material
 from cosgen.build.request import BuildReport, BuildRequest, ImageResult, PackageResult, Progress, Status
 from cosgen.build.rules import problem
@@ -358,7 +359,7 @@ class _Build:
             names = [*extracted.losses.changed, *(f"{path} (deleted)" for path in extracted.losses.deleted)]
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             what = f"{human} changes what is beneath it, which its artifact does not tell: "
-            found.append(problem("CG468", what + ", ".join(names[:3]) + more, warning=True))
+            found.append(problem("CG468", what + ", ".join(map(readable, names[:3])) + more, warning=True))
         if extracted and extracted.losses.devices:
             what = f"{human}: left out {', '.join(extracted.losses.devices[:5])}"
             found.append(problem("CG469", what, warning=True))

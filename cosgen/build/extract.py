@@ -16,6 +16,7 @@ from cosgen.build.artifact import (
 )
 from cosgen.build.index import IndexStore, LayerIndex, LowerView, index_layer
 from cosgen.build.luet_metadata import MetadataFacts, definition_fields, render_metadata
+from cosgen.build.member import readable
 from cosgen.build.packages import DistroPackage
 from cosgen.build.provenance import Builder, BuildFacts, Material, render_provenance
 from cosgen.build.rules import problem
@@ -149,7 +150,10 @@ def _told(losses: Losses, way: str) -> dict[str, object]:
         ("devices", losses.devices),
     ):
         if paths:
-            told[f"left_out_{name}"] = {"count": len(paths), "first": list(paths[:_MOST_NAMED])}
+            told[f"left_out_{name}"] = {
+                "count": len(paths),
+                "first": [readable(path) for path in paths[:_MOST_NAMED]],
+            }
     return told
 
 
@@ -178,7 +182,7 @@ def _write_set(
     archive, summary = _store_archive(request, definition.fingerprint, picked)
     package = request.node.package
     is_main = definition is package.definition
-    files = tuple(entry.name for entry in summary.files)
+    files = tuple(readable(entry.name) for entry in summary.files)
     metadata = render_metadata(
         definition,
         request.node,
@@ -233,7 +237,7 @@ def _write_set(
 
 
 def _measured(summary: ArchiveSummary, started: float) -> dict[str, object]:
-    setuid = [entry.name for entry in summary.files if entry.setuid]
+    setuid = [readable(entry.name) for entry in summary.files if entry.setuid]
     seconds = round(time.monotonic() - started, 3)
     return {"extract_seconds": seconds, **({"setuid": setuid} if setuid else {})}
 

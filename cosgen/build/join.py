@@ -4,12 +4,14 @@ import hashlib
 import os
 import tarfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from cosgen.build.archive import open_archive
 from cosgen.build.artifact import ArtifactRecord
+from cosgen.build.member import ancestors
 from cosgen.build.rules import problem
 from cosgen.errors import VerificationError
 
@@ -17,7 +19,7 @@ _BLOCK = 1 << 20
 
 
 def stream_join(folder: Path, records: Sequence[ArtifactRecord]) -> Iterator[bytes]:
-    """Yield a tar of all members of the artifacts; where names meet, the later one is unpacked last.
+    """Yield a tar of what is seen when the artifacts are laid over each other, each name once.
 
     Raises:
         VerificationError: An artifact's bytes are not those of its record.
@@ -44,20 +46,79 @@ def stream_join(folder: Path, records: Sequence[ArtifactRecord]) -> Iterator[byt
 
 
 def _write(folder: Path, records: Sequence[ArtifactRecord], target: IO[bytes]) -> None:
+    plans = _plan([_names(folder, record) for record in records])
     with tarfile.open(
         fileobj=target, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
     ) as tar:
         tar.copybufsize = _BLOCK  # type: ignore[attr-defined]  # not in typeshed
-        for record in records:
+        for record, plan in zip(records, plans, strict=True):
             with (folder / record.archive.name).open("rb") as file:
                 hashing = _Hashing(file)
                 with open_archive(cast("IO[bytes]", hashing), record.compression) as archive:
-                    for info in archive:
-                        tar.addfile(info, archive.extractfile(info) if info.isreg() else None)
+                    _copy(archive, tar, plan)
                 hashing.drain()
                 if hashing.digest != record.archive.digest:
                     what = f"{record.archive.name} has other bytes than its record says"
                     raise VerificationError(problem("CG490", what))
+
+
+def _copy(archive: tarfile.TarFile, tar: tarfile.TarFile, plan: "_Plan") -> None:
+    for info in archive:
+        name = plan.moved.get(info.name, info.name)
+        if name not in plan.kept or (info.islnk() and name in plan.moved.values()):
+            continue
+        info.name = name
+        if info.islnk():
+            info.linkname = plan.moved.get(info.linkname, info.linkname)
+        tar.addfile(info, archive.extractfile(info) if info.isreg() else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which members of one archive are seen, and where a hidden file's bytes go for links that are."""
+
+    kept: frozenset[str]
+    moved: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    name: str
+    is_directory: bool
+    link: str  # of a hard link
+
+
+def _names(folder: Path, record: ArtifactRecord) -> list[_Name]:
+    with (
+        (folder / record.archive.name).open("rb") as file,
+        open_archive(file, record.compression) as archive,
+    ):
+        return [_Name(info.name, info.isdir(), info.linkname if info.islnk() else "") for info in archive]
+
+
+def _plan(archives: Sequence[Sequence[_Name]]) -> list[_Plan]:
+    """Decide what is seen: a later member hides an earlier one, and a file all that lay below its name."""
+    plans: list[_Plan] = []
+    seen: set[str] = set()
+    solid: set[str] = set()  # files of later archives: nothing of earlier ones shows below them
+    for names in reversed(archives):
+        kept = {
+            item.name
+            for item in names
+            if item.name not in seen and not any(above in solid for above in ancestors(item.name))
+        }
+        plans.append(_Plan(frozenset(kept), _moves(names, kept)))
+        seen |= {item.name for item in names}
+        solid |= {item.name for item in names if not item.is_directory}
+    return plans[::-1]
+
+
+def _moves(names: Sequence[_Name], kept: set[str]) -> dict[str, str]:
+    moved: dict[str, str] = {}
+    for item in names:
+        if item.link and item.link not in kept and item.name in kept:
+            moved.setdefault(item.link, item.name)
+    return moved
 
 
 class _Hashing:

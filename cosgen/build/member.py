@@ -62,6 +62,14 @@ def ancestors(path: str) -> tuple[str, ...]:
     return tuple("/".join(parts[:count]) for count in range(1, len(parts)))
 
 
+def readable(path: str) -> str:
+    """Return a path as text for people and documents: bytes that are not UTF-8 become U+FFFD.
+
+    Go's regular expressions see paths so, too.
+    """
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def clean_name(name: str) -> str:
     """Return a tar member's name without `./` and trailing `/`; "" for the root itself.
 

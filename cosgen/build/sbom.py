@@ -13,6 +13,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from cosgen.build.archive import FileEntry
+from cosgen.build.member import readable
 from cosgen.build.packages import DistroPackage
 from cosgen.manifest.definition import Definition
 
@@ -87,8 +88,8 @@ def _files(files: Iterable[FileEntry]) -> list[dict[str, object]]:
     for entry in files:
         component: dict[str, object] = {
             "type": "file",
-            "bom-ref": f"file:{entry.name}",
-            "name": entry.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+            "bom-ref": f"file:{readable(entry.name)}",
+            "name": readable(entry.name),
         }
         if entry.digest:
             component["hashes"] = [{"alg": "SHA-256", "content": entry.digest}]

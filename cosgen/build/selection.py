@@ -12,7 +12,7 @@ import re2
 
 from cosgen.build.index import LowerView
 from cosgen.build.layers import Layer
-from cosgen.build.member import Kind, Member, ancestors, climbs_out, order
+from cosgen.build.member import Kind, Member, ancestors, climbs_out, order, readable
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError, Problem
 
@@ -128,9 +128,9 @@ def compile_filter(content: Content) -> Callable[[str], bool]:
     )
 
     def test(path: str) -> bool:
-        names = [f"/{_text(path)}"]
+        names = [f"/{readable(path)}"]
         if content.under:
-            names.append(f"/{content.under}/{_text(path)}")
+            names.append(f"/{content.under}/{readable(path)}")
         if any(pattern.search(name) for pattern in excludes for name in names):
             return False
         return not includes or any(pattern.search(name) for pattern in includes for name in names)
@@ -152,11 +152,6 @@ def _pattern_error(text: str) -> str:
         reason = error.args[0] if error.args else ""
         return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
     return ""
-
-
-def _text(path: str) -> str:
-    """Return a path with bytes that are not UTF-8 replaced, as Go's regular expressions see them."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _is_under(path: str, under: str) -> bool:
