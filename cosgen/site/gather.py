@@ -131,9 +131,10 @@ def _nodes(records: Iterable[PackageRecord], *, hidden: bool) -> Iterable[GraphN
     newest: dict[str, PackageRecord] = {}
     for record in records:
         if hidden or not record.definition.get("hidden"):
-            old = newest.get(record.human)
+            human = f"{record.category}/{record.name}"
+            old = newest.get(human)
             if old is None or compare_versions(record.version, old.version) > 0:
-                newest[record.human] = record
+                newest[human] = record
     for human, record in sorted(newest.items()):
         needs = sorted({edge.human for edge in _edges(record.definition.get("requires"))} & newest.keys())
         yield GraphNode(
