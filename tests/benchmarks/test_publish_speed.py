@@ -45,9 +45,10 @@ def test_many_small_objects_take_half_of_what_aws_s3_sync_takes(
         monkeypatch.setenv(name, value)
     store = open_store(f"s3://{seaweedfs.new_bucket()}?endpoint={seaweedfs.endpoint}&style=path")
     list(store.put_new([Upload(f"warm/{n}", package(str(n)).archive) for n in range(20)]))
-    uploads = []
-    for path in sorted(folder.iterdir()):
-        uploads.append(Upload(f"o/{path.name}", FilePayload(path, SIZE, digest_of(path.read_bytes()))))
+    uploads = [
+        Upload(f"o/{path.name}", FilePayload(path, SIZE, digest_of(path.read_bytes())))
+        for path in sorted(folder.iterdir())
+    ]
     began = time.perf_counter()
     assert sum(1 for _ in store.put_new(uploads)) == OBJECTS
     ours = time.perf_counter() - began
