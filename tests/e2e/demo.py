@@ -7,6 +7,7 @@ seconds.
 """
 
 import argparse
+import base64
 import contextlib
 import os
 import shlex
@@ -43,13 +44,10 @@ class Stage:
         """Return the folder of the project."""
         return self.folder / NAME
 
-    def run(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
-        """Run one command in the project, print it and what it says; return its standard output."""
+    def run(self, *arguments: str, most: int = 40) -> None:
+        """Run one command in the project; print it and the first lines of what it says."""
         command = [str(COSGEN), *arguments[1:]] if arguments[0] == "cosgen" else list(arguments)
         print(paint("1", f"\n$ {shlex.join(arguments)}"), flush=True)
-        if arguments[0] == "cosgen" and not (ROOT / "cosgen" / "cli" / f"{arguments[1]}.py").exists():
-            print("  (this command is not there yet)")
-            return ""
         begin = time.monotonic()
         environment = os.environ | self.environment
         process = subprocess.Popen(
@@ -61,14 +59,15 @@ class Stage:
             text=True,
         )
         assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            print(f"  {line}", end="", flush=True)
-            lines.append(line)
-        if process.wait() not in ok:
+        count = 0
+        for count, line in enumerate(process.stdout, 1):
+            if count <= most:
+                print(f"  {line}", end="", flush=True)
+        if count > most:
+            print(f"  … and {count - most} lines more")
+        if process.wait():
             sys.exit(f"`{shlex.join(arguments)}` ended with code {process.returncode}")
         print(paint("2", f"  ({time.monotonic() - begin:.1f} s)"), flush=True)
-        return "".join(lines)
 
     def write(self, path: str, text: str) -> None:
         """Write a file of the project, and say so."""
@@ -105,7 +104,7 @@ def say(text: str) -> None:
 def set_stage(folder: Path) -> Iterator[Stage]:
     """Find or start engine and registry, get the seed, and clear what the last run left."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (NAME, "repository", "site", "follower"):
+    for name in (NAME, "repository", "site", "keys", "client", "mirror"):
         shutil.rmtree(folder / name, ignore_errors=True)
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(engines.find_or_start_docker(folder / "engine"))
@@ -168,7 +167,12 @@ def build(stage: Stage) -> None:
 
 
 def publish(stage: Stage) -> None:
-    """To the testing channel, and from there to stable."""
+    """Signed, to the testing channel, and from there to stable."""
+    say("Keys: root and targets stay with people, the online key signs channels")
+    stage.run("cosgen", "key", "new", "--output", "../keys")
+    stage.run("cosgen", "key", "publish", *(f"../keys/tuf/1.{role}.json" for role in ("root", "targets")))
+    online = (stage.folder / "keys" / "online.pem").read_bytes()
+    stage.environment["COSGEN_SIGNING_KEY"] = base64.b64encode(online).decode()
     say("Into the repository: a pool, an index, a snapshot; the channel testing points at it")
     stage.run("cosgen", "publish", OUTPUT, "--channel", "testing", "--note", "the first build")
     say("What was tested becomes stable: the same bytes, another pointer")
@@ -200,11 +204,15 @@ def regret(stage: Stage) -> None:
 
 
 def deliver(stage: Stage) -> None:
-    """Give machines what they follow: an image, client files."""
+    """Give machines what they follow: an image, client files, a verified copy."""
     say("The system as a container image, for machines that upgrade to images")
     stage.run("cosgen", "image", "push", "--channel", "stable")
-    say("The files by which machines follow the channel")
-    stage.run("cosgen", "repo", "client", "stable", "--output", "../follower")
+    say("The files by which machines follow the channel, whatever their client")
+    stage.run("cosgen", "repo", "client", "stable", "--output", "../client", most=6)
+    say("A machine's own copy of the channel: every signature and every byte verified")
+    stage.run(
+        "cosgen", "repo", "mirror", "../mirror", "--channel", "stable", "--root", "../keys/tuf/1.root.json"
+    )
 
 
 def document(stage: Stage) -> None:
@@ -229,6 +237,8 @@ def main() -> None:
     except MissingEngine as error:
         sys.exit(f"the demo needs a Docker engine and a registry: {error}")
     print(paint("2", f"\n  ({time.monotonic() - begin:.0f} s in all)"))
+    site = options.folder.resolve() / "site"
+    print(f"\nThe site: {(site / 'index.html').as_uri()}\nor over HTTP: {COSGEN} serve {site}")
 
 
 if __name__ == "__main__":
