@@ -15,6 +15,7 @@ from cosgen.repository.gc import DAY, Keep, Retention, collect
 from cosgen.repository.policy import PolicyRequest, policy_documents
 from cosgen.repository.publish import PublishOptions
 from cosgen.repository.reader import open_repository
+from cosgen.storage.local import FolderStore
 
 DOCUMENTS = ("bucket", "publisher", "collector", "cors", "lifecycle", "headers")
 
@@ -118,6 +119,8 @@ def gc(*, apply: bool, grace_days: float, storage: str, single_writer: bool, opt
     report = collect(
         opened.session, retention, apply=apply, options=PublishOptions(single_writer=single_writer)
     )
+    if apply and isinstance(opened.counted.store, FolderStore):
+        opened.counted.store.remove_leftovers(opened.session.clock.now() - DAY)
     verb = "" if report.applied else "would have "
     for name, count in report.dropped.items():
         print(f"{name}: {verb}forgotten {count} earlier snapshots")
