@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cosgen.build.registry import ImageName, Manifest, Registry
+from cosgen.build.reference import ImageName
+from cosgen.build.registry import Manifest, Registry
 
 CLAIM_TYPE = "application/vnd.cosgen.claim.v1"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"

@@ -8,7 +8,7 @@ from typing import Any
 import docker.auth
 import docker.errors
 
-_DEFAULT_HOST = "docker.io"
+from cosgen.build.reference import DEFAULT_HOST, HUB_HOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Credentials:
         if user and host == self._cache_host:
             return Login(user, self._environment.get("COSGEN_REGISTRY_PASSWORD", ""))
         try:
-            found = docker.auth.resolve_authconfig(self._docker, None if host == _DEFAULT_HOST else host)
+            found = docker.auth.resolve_authconfig(self._docker, None if host in (DEFAULT_HOST, HUB_HOST) else host)
         except docker.errors.DockerException:
             return None
         if not found:
@@ -58,36 +58,3 @@ class Credentials:
         folder = self._environment.get("DOCKER_CONFIG", "")
         path = f"{folder}/config.json" if folder else None
         return docker.auth.load_config(config_path=path, credstore_env=dict(self._environment))
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """An image reference in parts."""
-
-    host: str  # "ghcr.io", "127.0.0.1:5000"; "docker.io" when none is written
-    name: str  # "acme/cache"
-    tag: str  # "" when none is written
-    digest: str  # "" when none is written
-
-    @property
-    def repository(self) -> str:
-        """Host and name, without a tag."""
-        return self.name if self.host == _DEFAULT_HOST else f"{self.host}/{self.name}"
-
-
-def parse_reference(text: str) -> Reference:
-    """Take an image reference apart.
-
-    >>> parse_reference("127.0.0.1:5000/acme/cache:in-0")
-    Reference(host='127.0.0.1:5000', name='acme/cache', tag='in-0', digest='')
-    >>> parse_reference("debian@sha256:ab")
-    Reference(host='docker.io', name='library/debian', tag='', digest='sha256:ab')
-    """
-    name, _, digest = text.partition("@")
-    folder, slash, last = name.rpartition("/")
-    last, _, tag = last.partition(":")
-    name = f"{folder}{slash}{last}"
-    host, slash, rest = name.partition("/")
-    if slash and ("." in host or ":" in host or host == "localhost"):
-        return Reference(host, rest, tag, digest)
-    return Reference(_DEFAULT_HOST, name if slash else f"library/{name}", tag, digest)

@@ -13,7 +13,8 @@ import requests
 
 from cosgen.build.buildkit import BuildkitProcess, find_buildkit
 from cosgen.build.container import Containers
-from cosgen.build.credentials import Credentials, parse_reference
+from cosgen.build.credentials import Credentials
+from cosgen.build.reference import parse_reference
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError, MissingToolError
 

@@ -16,7 +16,8 @@ from cosgen.build.artifact import (
     record_name,
     store_bytes,
 )
-from cosgen.build.registry import ImageName, Manifest, Registry
+from cosgen.build.reference import ImageName
+from cosgen.build.registry import Manifest, Registry
 from cosgen.build.rules import problem
 from cosgen.errors import VerificationError
 

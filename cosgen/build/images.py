@@ -20,7 +20,7 @@ from cosgen.build.dockerfile import (
 )
 from cosgen.build.engine import LABEL, ImageInfo, ImageJob
 from cosgen.build.join import stream_join
-from cosgen.build.registry import parse_name
+from cosgen.build.reference import parse_name
 from cosgen.build.request import BuildRequest, ImageResult, Progress
 from cosgen.build.rules import problem
 from cosgen.build.sources import ImageLayout, LayerReader

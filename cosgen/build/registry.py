@@ -7,7 +7,7 @@ credential helpers and stores), read through the docker SDK.
 
 import hashlib
 import ipaddress
-import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from cosgen.build.reference import ImageName
 from cosgen.errors import BuildError, Problem, VerificationError
 
-_LOG = logging.getLogger(__name__)
 _CHUNK = 1 << 20  # bytes
 _TIMEOUT = (10, 300)  # seconds: to connect, between two bytes
 _ACCEPTED = (
@@ -30,21 +30,7 @@ _ACCEPTED = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-_DOCKER_HUB = "registry-1.docker.io"
-_HOST = re.compile(r"(?P<host>[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9a-f:]+\](?::[0-9]+)?)/(?P<rest>.+)")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-
-
-@dataclass(frozen=True, slots=True)
-class ImageName:
-    """A repository in a registry, without tag or digest."""
-
-    host: str  # host[:port]
-    path: str
-
-    def __str__(self) -> str:
-        return f"{self.host}/{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,51 +53,12 @@ class CredentialSource(Protocol):
         """Return user name and password (or token), or None."""
 
 
-def parse_name(text: str) -> tuple[ImageName, str]:
-    """Split an image reference into repository and tag or digest.
-
-    Args:
-        text: `host[:port]/path[:tag][@sha256:…]`, or docker's short forms, which mean Docker Hub.
-
-    Returns:
-        The repository, and the digest if there is one, else the tag, else "latest".
-
-    >>> parse_name("ghcr.io/acme/os:1.0")
-    (ImageName(host='ghcr.io', path='acme/os'), '1.0')
-    >>> parse_name("debian")
-    (ImageName(host='registry-1.docker.io', path='library/debian'), 'latest')
-    """
-    rest, _, digest = text.partition("@")
-    head, colon, tag = rest.rpartition(":")
-    if not colon or "/" in tag:
-        head, tag = rest, ""
-    match = _HOST.fullmatch(head)
-    is_host = match is not None and (set(".:") & set(match["host"]) or match["host"] == "localhost")
-    if match is not None and is_host:
-        host = _DOCKER_HUB if match["host"] in ("docker.io", "index.docker.io") else match["host"]
-        name = ImageName(host, match["rest"])
-    else:
-        name = ImageName(_DOCKER_HUB, head if "/" in head else f"library/{head}")
-    return name, digest or tag or "latest"
-
-
 def docker_credentials(host: str) -> tuple[str, str] | None:
     """Find a login where `docker login` put it: config file, credential helper or store."""
-    import docker.auth  # noqa: PLC0415 - slow to import, needed only where there is a login
-    from docker.errors import DockerException  # noqa: PLC0415 - as above
+    from cosgen.build.credentials import Credentials  # noqa: PLC0415 - slow to import, seldom needed
 
-    key = "https://index.docker.io/v1/" if host == _DOCKER_HUB else host
-    try:
-        found = docker.auth.load_config().resolve_authconfig(key)
-    except DockerException as error:
-        _LOG.warning("login for %s not found: %s", host, error)
-        return None
-    if not found:
-        return None
-    token = found.get("IdentityToken") or found.get("identitytoken")
-    name = found.get("Username") or found.get("username") or ""
-    password = found.get("Password") or found.get("password") or ""
-    return ("<token>", str(token)) if token else (str(name), str(password))
+    login = Credentials(os.environ).find(host)
+    return (login.user, login.password) if login else None
 
 
 class Registry:
@@ -371,17 +318,6 @@ class Registry:
                 id="CG470",
             )
         )
-
-
-def tag_problem(tag: str) -> Problem | None:
-    """Return what is wrong with a tag, or None."""
-    if _TAG.fullmatch(tag):
-        return None
-    return Problem(
-        what=f"{tag!r} cannot be a tag of an image",
-        fix="use letters, digits, `_`, `.` and `-`, at most 128 of them, not beginning with `.` or `-`",
-        id="CG473",
-    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -44,7 +44,7 @@ def render_sbom(facts: SbomFacts) -> str:
     document["metadata"].pop("timestamp", None)
     document["components"] = [*document.get("components", ()), *_files(facts.files)]
     document.pop("dependencies", None)
-    return json.dumps(document, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _package(facts: SbomFacts) -> Component:

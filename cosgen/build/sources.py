@@ -20,7 +20,8 @@ import zstandard
 
 from cosgen.build.engine import Engine, ImageInfo
 from cosgen.build.layers import Layer, Limits, OverlayLayer, TarLayer
-from cosgen.build.registry import ImageName, Registry
+from cosgen.build.reference import ImageName
+from cosgen.build.registry import Registry
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError, VerificationError
 

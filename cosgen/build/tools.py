@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 
 from cosgen.build.credentials import Credentials
 from cosgen.build.engine import Engine
-from cosgen.build.registry import ImageName, Registry, parse_name
+from cosgen.build.reference import ImageName, parse_name
+from cosgen.build.registry import Registry
 
 
 class Tools:

@@ -28,6 +28,7 @@ from cosgen.cli.building import (
 )
 from cosgen.cli.context import ProjectOptions, project_options
 from cosgen.errors import ManifestError, Problem
+from cosgen.graph.affected import affected
 from cosgen.graph.model import Fingerprint, Graph
 from cosgen.graph.plan_json import plan_from_json
 from cosgen.graph.plan_model import Action, package_key
@@ -115,8 +116,6 @@ def command(
         for key, graph in workshop.graphs.items():
             targets = _targets(workshop, graph, words, everything=everything or not words)
             if changed is not None:
-                from cosgen.graph.affected import affected  # noqa: PLC0415 - for --affected only
-
                 near = affected(graph, changed)
                 targets = tuple(item for item in targets if item in near)
             targets = tuple(item for item in targets if _key(graph, item) not in kept)

@@ -20,7 +20,7 @@ from cosgen.build.tools import Tools
 from cosgen.cli.context import ProjectOptions, source_date_epoch, tell_problems
 from cosgen.cli.progress import PlainProgress, make_progress
 from cosgen.errors import BuildError, ManifestError, Problem, Severity
-from cosgen.graph.graph import think
+from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Fingerprint, Graph, Node
 from cosgen.graph.plan_model import package_key
 from cosgen.manifest.loader import load_project, load_tree
@@ -288,11 +288,7 @@ def _connect(options: BuildOptions, progress: PlainProgress) -> Engine:
 
 def _think(project: Project, variant: Variant, lock: Lock) -> Graph:
     tree = load_tree(project, variant, source_date_epoch=source_date_epoch())
-    return think(
-        tree,
-        seeds=lock.seed_digests(platform_of(variant)),
-        compat="head" if project.config.compat == "head" else "0.36",
-    )
+    return think_variant(project, tree, lock)
 
 
 def platform_of(variant: Variant) -> str:
