@@ -6,16 +6,14 @@ last. Packages built from final images have no requirements here.
 Source: luet 3f2397b6, assertion.go, imagehashtree.go.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 from cosgen.graph.fingerprint import builder_tag, hash_line
 from cosgen.graph.model import Fingerprint, Link
 from cosgen.manifest.tree import Package
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 
 class CycleFound(Exception):  # noqa: N818 - it is an answer, caught where the chain is asked for
@@ -58,97 +56,87 @@ def order_chain(
     return tuple(done)
 
 
-class Prefix:
-    """One place in the trie of chains: a package, and what lies beneath it."""
+@dataclass(frozen=True, slots=True)
+class Element:
+    """What a package contributes to every chain it is in."""
 
-    __slots__ = ("above", "below", "build_hash", "package", "package_hash", "state")
-
-    def __init__(self, package: Package | None, below: "Prefix | None", line: bytes, base: bytes) -> None:
-        """Put a package on what lies beneath; `base` names the builder of a first element."""
-        self.package = package
-        self.below = below
-        self.above: dict[Fingerprint, Prefix] = {}
-        self.state: _Hash = sha256() if below is None else below.state.copy()
-        self.state.update(line)
-        self.package_hash = self.state.hexdigest()
-        first = below is None or below.package is None
-        self.build_hash = sha256(base).hexdigest() if first or below is None else below.package_hash
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """Of the package at this place."""
-        return Fingerprint(self.package.fingerprint if self.package else "")
+    fingerprint: Fingerprint
+    line: bytes  # stands for it in the hash of a chain
+    base_line: bytes  # names its builder where it comes first
+    has_image: bool  # `image` is written in its build spec
+    starts_anew: bool  # it is built on a seed or a join, not on what is beneath it
+    is_virtual: bool
 
 
-class Trie:
-    """All chains of a tree, common beginnings shared; each place knows luet's hashes."""
-
-    def __init__(self, packages: Callable[[Fingerprint], tuple[Package, str]]) -> None:
-        """Make an empty trie; `packages` gives a package and its spec hash."""
-        self._packages = packages
-        self._root = Prefix(None, None, b"", b"")
-        self._lines: dict[Fingerprint, tuple[Package, bytes, bytes]] = {}
-
-    def place(self, chain: Iterable[Fingerprint]) -> tuple[Prefix, ...]:
-        """Return the places of a chain, first element first."""
-        here = self._root
-        places: list[Prefix] = []
-        for fingerprint in chain:
-            following = here.above.get(fingerprint)
-            if following is None:
-                following = here.above[fingerprint] = Prefix(
-                    self._line(fingerprint)[0], here, *self._line(fingerprint)[1:]
-                )
-            here = following
-            places.append(here)
-        return tuple(places)
-
-    def _line(self, fingerprint: Fingerprint) -> tuple[Package, bytes, bytes]:
-        lines = self._lines.get(fingerprint)
-        if lines is None:
-            package, hash_ = self._packages(fingerprint)
-            lines = (package, hash_line(package, hash_), hash_line(package, hash_, as_base=True))
-            self._lines[fingerprint] = lines
-        return lines
+def make_element(package: Package, spec_hash: str) -> Element:
+    """Return what a package contributes to chains, given its spec hash."""
+    spec = package.spec
+    return Element(
+        fingerprint=Fingerprint(package.fingerprint),
+        line=hash_line(package, spec_hash),
+        base_line=hash_line(package, spec_hash, as_base=True),
+        has_image=bool(spec.image),
+        starts_anew=bool(spec.image) or spec.requires_final_images,
+        is_virtual=spec.is_virtual,
+    )
 
 
 class Chain(Sequence[Link]):
-    """The links of a chain, target last; each is made when it is looked at."""
+    """The links of a chain, target last; each is made, and its hashes computed, when it is looked at."""
 
-    __slots__ = ("_places",)
+    __slots__ = ("_elements", "_hash", "names")
 
-    def __init__(self, places: tuple[Prefix, ...]) -> None:
-        self._places = places
+    def __init__(self, names: tuple[Fingerprint, ...], elements: Mapping[Fingerprint, Element]) -> None:
+        """Make a chain of at least one package; `elements` has every name."""
+        self.names = names
+        self._elements = elements
+        self._hash = ""
+
+    @property
+    def package_hash(self) -> str:
+        """Luet's PackageHash of the target."""
+        if not self._hash:
+            self._hash = self.prefix_hash(len(self.names))
+        return self._hash
+
+    def prefix_hash(self, length: int) -> str:
+        """Return the hash over the first elements: PackageHash of the last, BuildHash of what follows."""
+        if not length:
+            return sha256(self._elements[self.names[0]].base_line).hexdigest()
+        return sha256(b"".join([self._elements[name].line for name in self.names[:length]])).hexdigest()
+
+    def builder_tag(self, at: int) -> str:
+        """Return the tag of the builder at one place."""
+        if self._elements[self.names[at]].has_image and at < len(self.names) - 1:
+            return self.prefix_hash(at)
+        return builder_tag(self.names[at], self.package_hash)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.names)
 
     @overload
     def __getitem__(self, at: int) -> Link: ...
     @overload
     def __getitem__(self, at: slice) -> tuple[Link, ...]: ...
     def __getitem__(self, at: int | slice) -> Link | tuple[Link, ...]:
-        if isinstance(at, slice):
-            return tuple(self._link(place) for place in self._places[at])
-        return self._link(self._places[at])
+        places = range(len(self.names))[at]
+        if isinstance(places, range):
+            return tuple(self._link(place) for place in places)
+        return self._link(places)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
     def __hash__(self) -> int:
-        return hash(self._places)
+        return hash(self.names)
 
     def __repr__(self) -> str:
-        return f"Chain({' <- '.join(place.fingerprint for place in self._places)})"
+        return f"Chain({' <- '.join(self.names)})"
 
-    def _link(self, place: Prefix) -> Link:
-        target = self._places[-1]
-        own_image = place is not target and place.package is not None and place.package.spec.image
+    def _link(self, at: int) -> Link:
         return Link(
-            fingerprint=place.fingerprint,
-            build_hash=place.build_hash,
-            package_hash=place.package_hash,
-            builder_tag=place.build_hash
-            if own_image
-            else builder_tag(place.fingerprint, target.package_hash),
+            fingerprint=self.names[at],
+            build_hash=self.prefix_hash(at),
+            package_hash=self.prefix_hash(at + 1),
+            builder_tag=self.builder_tag(at),
         )

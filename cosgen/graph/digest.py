@@ -36,13 +36,16 @@ def own_parts(package: Package, platform: str, seed: str) -> dict[str, str]:
     }
 
 
-def input_digest(
-    parts: Mapping[str, str], *, beneath: str = "", join: Iterable[str] = (), copies: Iterable[str] = ()
-) -> str:
+def parts_digest(parts: Mapping[str, str]) -> str:
+    """Return one digest (64 hex) of a package's own inputs."""
+    return _digest(sorted(parts.items()))
+
+
+def input_digest(own: str, *, beneath: str = "", join: Iterable[str] = (), copies: Iterable[str] = ()) -> str:
     """Return the digest of one image or package.
 
     Args:
-        parts: Its own inputs, as `own_parts` gives them.
+        own: Digest of its own inputs, as `parts_digest` gives it.
         beneath: Digest of the image it is built on; "" when it starts from a seed, a join or nothing.
         join: Digests of the packages joined to make its base, in order.
         copies: Digests of the packages it copies from, in the order of the entries.
@@ -50,8 +53,8 @@ def input_digest(
     Returns:
         "sha256:" and 64 hex.
     """
-    document = [SCHEMA, sorted(parts.items()), beneath, list(join), list(copies)]
-    return "sha256:" + _digest(document)
+    text = f"{SCHEMA}\nown {own}\non {beneath}\njoin {' '.join(join)}\ncopy {' '.join(copies)}\n"
+    return "sha256:" + sha256(text.encode("ascii")).hexdigest()
 
 
 def platform_of(variant: Variant) -> str:
@@ -62,14 +65,21 @@ def platform_of(variant: Variant) -> str:
 
 def plain(value: object) -> object:
     """Return frozen data as JSON values; empty fields are left out, so that new fields change no digest."""
+    if isinstance(value, str | int):
+        return value
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
     if is_dataclass(value):
-        items = ((item.name, getattr(value, item.name)) for item in fields(value))
+        items = ((name, getattr(value, name)) for name in _field_names(value.__class__))
         return {name: plain(item) for name, item in items if item}
     return value
+
+
+@lru_cache(maxsize=64)
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
 
 
 @lru_cache(maxsize=1 << 12)

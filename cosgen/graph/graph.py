@@ -5,10 +5,10 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from cosgen.errors import Origin, Problem, Severity
-from cosgen.graph.chain import Chain, CycleFound, Prefix, Trie, order_chain
+from cosgen.graph.chain import Chain, CycleFound, Element, make_element, order_chain
 from cosgen.graph.digest import platform_of
 from cosgen.graph.dockerfile import render_builder, render_package
-from cosgen.graph.fingerprint import builder_tag, spec_hash
+from cosgen.graph.fingerprint import spec_hash
 from cosgen.graph.images import Imager
 from cosgen.graph.lints import lint_graph
 from cosgen.graph.model import Fingerprint, Graph, Node
@@ -72,15 +72,22 @@ class _Thinking:
         self.seeds = seeds
         self.packages = {Fingerprint(package.fingerprint): package for package in tree.packages}
         self.view = View(tree.packages, compat)
-        self.hashes: dict[Fingerprint, str] = {}
-        self.trie = Trie(lambda name: (self.packages[name], self.hash_of(name)))
+        self.broken = frozenset(
+            name
+            for name, package in self.packages.items()
+            if self.view.is_unresolved(name) or _errors(package.problems)
+        )
+        self.hashes = {
+            name: spec_hash(package)
+            for name, package in self.packages.items()
+            if not _errors(package.problems)
+        }
+        self.elements: dict[Fingerprint, Element] = {
+            name: make_element(self.packages[name], hash_) for name, hash_ in self.hashes.items()
+        }
         self.chains: dict[Fingerprint, tuple[Fingerprint, ...]] = {}
-        self.imager = Imager(self.view, self.trie, self.packages, platform_of(tree.variant), seeds)
-
-    def hash_of(self, name: Fingerprint) -> str:
-        if name not in self.hashes:
-            self.hashes[name] = spec_hash(self.packages[name])
-        return self.hashes[name]
+        self.unusable: set[Fingerprint] = set()
+        self.imager = Imager(self.view, self.elements, self.packages, platform_of(tree.variant), seeds)
 
     def graph(self, select: Sequence[str] | None, skip: Collection[str]) -> Graph:
         needs = {name: self.view.needs(name) for name in self.packages}
@@ -88,7 +95,7 @@ class _Thinking:
         order = topological_order({name: self._before(name, below) for name, below in needs.items()})
         made: dict[Fingerprint, Node] = {}
         for name in order:
-            made[name] = self._node(name, faults.get(name, ()), made)
+            made[name] = self._node(name, faults.get(name, ()))
         nodes = {name: made[name] for name in self.packages}
         for name, node in nodes.items():
             provider = self.view.redirects.get(name)
@@ -138,15 +145,15 @@ class _Thinking:
         package = self.packages[name]
         return f"{package.human}@{package.definition.version}"
 
-    def _node(self, name: Fingerprint, faults: Iterable[Problem], made: Mapping[Fingerprint, Node]) -> Node:
+    def _node(self, name: Fingerprint, faults: Iterable[Problem]) -> Node:
         package = self.packages[name]
         problems = [*faults, *self.view.problems(name)]
-        broken = any(item.severity is Severity.ERROR for item in package.problems)
-        places = () if broken else self._chain(name, problems)
-        problems += self._inherited(name, places, made)
-        hashable = bool(places)
-        images = self.imager.images_of(name, places, problems) if hashable and not _errors(problems) else None
-        target = places[-1] if places else None
+        chain = None if _errors(package.problems) else self._chain(name, problems)
+        problems += self._inherited(name, chain.names if chain else ())
+        images = self.imager.images_of(chain, problems) if chain and not _errors(problems) else None
+        if images is None:
+            self.unusable.add(name)
+        readable = name in self.hashes
         definition, spec = package.definition, package.spec
         return Node(
             package=package,
@@ -155,40 +162,32 @@ class _Thinking:
             copies=self.view.copies(name),
             runtime=self.view.runtime(name),
             needs=self.view.needs(name),
-            chain=Chain(places) if places else (),
+            chain=chain or (),
             images=images.keys if images else (),
-            spec_hash="" if broken else self.hash_of(name),
-            package_hash=target.package_hash if target else "",
-            builder_tag=builder_tag(name, target.package_hash) if target else "",
-            builder_dockerfile="" if broken else render_builder(definition, spec),
-            package_dockerfile="" if broken else render_package(definition, spec),
+            spec_hash=self.hashes.get(name, ""),
+            package_hash=chain.package_hash if chain else "",
+            builder_tag=chain.builder_tag(len(chain) - 1) if chain else "",
+            builder_dockerfile=render_builder(definition, spec) if readable else "",
+            package_dockerfile=render_package(definition, spec) if readable else "",
             input_digest=images.digest if images else "",
             input_parts=images.parts if images else {},
             problems=tuple(dict.fromkeys(problems)),
         )
 
-    def _chain(self, name: Fingerprint, problems: list[Problem]) -> tuple[Prefix, ...]:
-        """Return the places of a chain, or () with the reason among the problems."""
-        if self.view.is_unresolved(name):
-            return ()
+    def _chain(self, name: Fingerprint, problems: list[Problem]) -> Chain | None:
+        """Return the chain of a package, or None with the reason among the problems."""
+        if name in self.broken:
+            return None
         try:
-            chain = self._order(name)
+            names = self._order(name)
         except CycleFound as error:
             if not any(item.id == "CG403" for item in problems):
                 way = " -> ".join(map(self._human, error.path))
                 origin = self.packages[name].origin
                 what = f"{self.packages[name].human} needs a circle: {way}"
                 problems.append(problem("CG403", what, origin=origin))
-            return ()
-        if any(self._is_broken(other) for other in chain[:-1]):
-            return ()
-        return self.trie.place(chain)
-
-    def _is_broken(self, name: Fingerprint) -> bool:
-        package = self.packages[name]
-        return self.view.is_unresolved(name) or any(
-            item.severity is Severity.ERROR for item in package.problems
-        )
+            return None
+        return Chain(names, self.elements) if self.broken.isdisjoint(names) else None
 
     def _order(self, name: Fingerprint) -> tuple[Fingerprint, ...]:
         """Return a chain; targets that take the newest of everything share what is beneath them."""
@@ -213,13 +212,13 @@ class _Thinking:
         self.chains[name] = chain
         return chain
 
-    def _inherited(
-        self, name: Fingerprint, places: Sequence[Prefix], made: Mapping[Fingerprint, Node]
-    ) -> list[Problem]:
+    def _inherited(self, name: Fingerprint, chain: Sequence[Fingerprint]) -> list[Problem]:
         """Report the needs that cannot be used, each once."""
+        needs = self.view.needs(name)
+        if self.unusable.isdisjoint(needs) and self.unusable.isdisjoint(chain):
+            return []
         package = self.packages[name]
-        needs = dict.fromkeys((*self.view.needs(name), *(place.fingerprint for place in places[:-1])))
-        bad = [other for other in needs if other in made and not made[other].can_be_built]
+        bad = [other for other in dict.fromkeys((*needs, *chain)) if other in self.unusable]
         return [
             problem(
                 "CG404",

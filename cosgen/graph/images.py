@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cosgen.errors import Problem
-from cosgen.graph.chain import Prefix, Trie
-from cosgen.graph.digest import input_digest, own_parts
-from cosgen.graph.fingerprint import builder_tag
+from cosgen.graph.chain import Chain, Element
+from cosgen.graph.digest import input_digest, own_parts, parts_digest
 from cosgen.graph.model import Fingerprint, ImageKey, ImageNode
 from cosgen.graph.rules import problem
 from cosgen.graph.view import View
@@ -32,88 +31,87 @@ class Imager:
     def __init__(
         self,
         view: View,
-        trie: Trie,
+        elements: Mapping[Fingerprint, Element],
         packages: Mapping[Fingerprint, Package],
         platform: str,
         seeds: Mapping[str, str],
     ) -> None:
         """Start without images; `seeds` maps image references to digests."""
         self._view = view
-        self._trie = trie
+        self._elements = elements
         self._packages = packages
         self._platform = platform
         self._seeds = seeds
         self._parts: dict[Fingerprint, dict[str, str]] = {}
-        self._keys: dict[Prefix, ImageKey] = {}
+        self._own_digests: dict[Fingerprint, str] = {}
+        self._keys: dict[tuple[ImageKey | None, Fingerprint], ImageKey] = {}
         self._digests: dict[Fingerprint, str] = {}  # of packages as targets
         self.images: dict[ImageKey, ImageNode] = {}
 
-    def images_of(
-        self, name: Fingerprint, places: Sequence[Prefix], problems: list[Problem]
-    ) -> Imaged | None:
+    def images_of(self, chain: Chain, problems: list[Problem]) -> Imaged | None:
         """Return the images of a chain, or None with the reason among the problems.
 
         Every package that the chain copies from or joins must have been asked for before.
         """
+        name = chain.names[-1]
         parts = self._own(name)
         parent: ImageKey | None = None
         keys: list[ImageKey] = []
-        for place in places:
-            package = self._packages[place.fingerprint]
-            if package.spec.is_virtual:
-                continue
-            parent = self._image(place, places[-1], parent)
-            if package.spec.image or package.spec.requires_final_images:
-                keys.clear()
-            keys.append(parent)
-        if self._packages[name].spec.is_virtual:
-            self._digests[name] = input_digest(parts)
+        for at in range(self._start(chain.names), len(chain.names)):
+            if not self._elements[chain.names[at]].is_virtual:
+                parent = self._image(chain, at, parent)
+                keys.append(parent)
+        if self._elements[name].is_virtual:
+            self._digests[name] = input_digest(self._own_digest(name))
             return Imaged((), self._digests[name], parts)
-        if not keys or not self._has_base(keys[0]):
+        if not self._has_base(keys[0]):
             self._no_base(name, problems)
             return None
         self._digests[name] = keys[-1]
         beneath = keys[-2] if len(keys) > 1 else ""
         return Imaged(tuple(keys), keys[-1], {**parts, "beneath": self._beneath(name, beneath)})
 
-    def _image(self, place: Prefix, target: Prefix, parent: ImageKey | None) -> ImageKey:
-        key = self._keys.get(place)
-        if key is not None:
-            return key
-        name = place.fingerprint
+    def _start(self, names: Sequence[Fingerprint]) -> int:
+        """Return where in a chain what goes into the target's image begins."""
+        for at in range(len(names) - 1, 0, -1):
+            if self._elements[names[at]].starts_anew:
+                return at
+        return 0
+
+    def _image(self, chain: Chain, at: int, parent: ImageKey | None) -> ImageKey:
+        name = chain.names[at]
+        below = None if self._elements[name].starts_anew else parent
+        key = self._keys.get((below, name))
+        if key is None:
+            key = self._keys[below, name] = self._make(chain, at, below)
+        return key
+
+    def _make(self, chain: Chain, at: int, below: ImageKey | None) -> ImageKey:
+        name = chain.names[at]
         spec = self._packages[name].spec
         join = self._view.final(name)
-        below = None if spec.image or spec.requires_final_images else parent
         copies = [item for item in self._view.copy_sources(name) if item is not None]
         key = ImageKey(
             input_digest(
-                self._own(name),
+                self._own_digest(name),
                 beneath=below or "",
                 join=[self._digests.get(item, "") for item in join],
                 copies=[self._digests.get(item, "") for item in copies],
             )
         )
-        self._keys[place] = key
-        if key not in self.images:
-            self.images[key] = ImageNode(
-                key=key,
-                fingerprint=name,
-                parent=below,
-                seed="" if spec.requires_final_images else spec.image,
-                join=join,
-                copies=tuple(dict.fromkeys(copies)),
-                luet_package_tag=place.package_hash,
-                luet_builder_tag=self._builder_tag(place, target),
-                input_digest=key,
-            )
+        tag_collides = at and at < len(chain.names) - 1 and self._elements[name].has_image
+        self.images[key] = ImageNode(
+            key=key,
+            fingerprint=name,
+            parent=below,
+            seed="" if spec.requires_final_images else spec.image,
+            join=join,
+            copies=tuple(dict.fromkeys(copies)),
+            luet_package_tag=chain.prefix_hash(at + 1),
+            luet_builder_tag="" if tag_collides else chain.builder_tag(at),
+            input_digest=key,
+        )
         return key
-
-    def _builder_tag(self, place: Prefix, target: Prefix) -> str:
-        """Return the tag of a builder, "" where luet would overwrite the package image beneath with it."""
-        if place is target or not self._packages[place.fingerprint].spec.image:
-            return builder_tag(place.fingerprint, target.package_hash)
-        is_first = place.below is None or place.below.package is None
-        return place.build_hash if is_first else ""
 
     def _own(self, name: Fingerprint) -> dict[str, str]:
         parts = self._parts.get(name)
@@ -123,9 +121,15 @@ class Imager:
             parts = self._parts[name] = own_parts(package, self._platform, seed)
         return parts
 
+    def _own_digest(self, name: Fingerprint) -> str:
+        digest = self._own_digests.get(name)
+        if digest is None:
+            digest = self._own_digests[name] = parts_digest(self._own(name))
+        return digest
+
     def _beneath(self, name: Fingerprint, beneath: str) -> str:
         others = (*self._view.final(name), *self._view.copies(name))
-        return input_digest({}, beneath=beneath, join=[self._digests.get(item, "") for item in others])
+        return input_digest("", beneath=beneath, join=[self._digests.get(item, "") for item in others])
 
     def _has_base(self, key: ImageKey) -> bool:
         first = self.images[key]

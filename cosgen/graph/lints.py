@@ -1,13 +1,16 @@
 """Lints that need the graph: what can be built and yet is hardly what was meant. All are warnings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from cosgen.errors import Problem
+from cosgen.graph.chain import Chain
 from cosgen.graph.fingerprint import image_id
 from cosgen.graph.model import Fingerprint, Node
 from cosgen.graph.rules import warning
 from cosgen.graph.view import View
 from cosgen.manifest.tree import Tree
+
+_MOST_NAMES = 5
 
 
 def lint_graph(
@@ -47,17 +50,29 @@ def _lint_spec(node: Node, seeds: Mapping[str, str]) -> Iterator[Problem]:
 
 def _lint_chain(node: Node, nodes: Mapping[Fingerprint, Node]) -> Iterator[Problem]:
     package = node.package
-    if len(node.chain) < 2 or package.spec.image:
+    if not isinstance(node.chain, Chain) or len(node.chain) < 2 or package.spec.image:
         return
-    beneath = [nodes[link.fingerprint].package for link in node.chain[:-1]]
-    for at, other in enumerate(beneath):
-        if at and other.spec.image:
-            lost = ", ".join(item.human for item in beneath[:at])
-            what = f"{package.human} is built on {other.human}, whose image loses {lost}"
-            yield warning("CG407", what, origin=package.origin)
-    if beneath[-1].spec.is_virtual:
-        what = f"{package.human} is built on {beneath[-1].human}, which is virtual"
+    beneath = node.chain.names[:-1]
+    for at in range(len(beneath) - 1, 0, -1):
+        other = nodes[beneath[at]].package
+        if other.spec.image:
+            yield warning(
+                "CG407",
+                f"{package.human} is built on {other.human}, whose image {other.spec.image} discards "
+                f"{_names(nodes, beneath[:at])}",
+                origin=package.origin,
+            )
+            break
+    last = nodes[beneath[-1]].package
+    if last.spec.is_virtual:
+        what = f"{package.human} is built on {last.human}, which is virtual"
         yield warning("CG409", what, origin=package.origin)
+
+
+def _names(nodes: Mapping[Fingerprint, Node], names: Sequence[Fingerprint]) -> str:
+    told = ", ".join(nodes[name].package.human for name in names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return told + (f" and {more} more" if more > 0 else "")
 
 
 def _lint_tags(tree: Tree) -> Iterator[Problem]:
