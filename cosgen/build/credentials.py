@@ -43,8 +43,9 @@ class Credentials:
         user = self._environment.get("COSGEN_REGISTRY_USER", "")
         if user and host == self._cache_host:
             return Login(user, self._environment.get("COSGEN_REGISTRY_PASSWORD", ""))
+        index = None if host in (DEFAULT_HOST, HUB_HOST) else host
         try:
-            found = docker.auth.resolve_authconfig(self._docker, None if host in (DEFAULT_HOST, HUB_HOST) else host)
+            found = docker.auth.resolve_authconfig(self._docker, index)
         except docker.errors.DockerException:
             return None
         if not found:

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from cosgen.build.engine import connect
-from cosgen.build.registry import ImageName, Registry, parse_name
+from cosgen.build.reference import ImageName, parse_name
+from cosgen.build.registry import Registry
 from cosgen.cli.context import (
     ProjectOptions,
     project_options,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from cosgen.build.registry import Registry, parse_name
+from cosgen.build.reference import parse_name
+from cosgen.build.registry import Registry
 from cosgen.cli.building import find_builder
 from cosgen.cli.context import ProjectOptions, project_options
 from cosgen.cli.store import Opened, open_session, repository_settings, storage_options

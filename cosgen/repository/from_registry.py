@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cosgen.build.artifact import ArtifactRecord
 from cosgen.build.exchange import pull_artifact
-from cosgen.build.registry import ImageName, Registry
+from cosgen.build.reference import ImageName
+from cosgen.build.registry import Registry
 from cosgen.errors import Problem, PublishError, VerificationError
 from cosgen.graph.plan import Plan, PlanNode
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import zstandard
 
-from cosgen.build.registry import ImageName
+from cosgen.build.reference import ImageName
 from cosgen.errors import Problem, PublishError, Severity, VerificationError
 from cosgen.manifest.version import compare_versions
 from cosgen.repository.log import ChannelState

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cosgen.build.registry import ImageName, Manifest, tag_problem
+from cosgen.build.reference import ImageName, tag_problem
+from cosgen.build.registry import Manifest
 from cosgen.errors import Problem, PublishError, VerificationError
 from cosgen.upgrade.oci import (
     EMPTY_BYTES,

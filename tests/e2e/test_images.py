@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cosgen.build.registry import ImageName, Registry, parse_name
+from cosgen.build.reference import ImageName, parse_name
+from cosgen.build.registry import Registry
 from tests.engines import DockerEngine
 from tests.engines import Registry as Server
 from tests.fakes.artifacts import make_artifact

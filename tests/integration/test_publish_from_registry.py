@@ -11,7 +11,8 @@ import pytest
 
 from cosgen.build.artifact import ArtifactRecord, file_ref, store_record
 from cosgen.build.exchange import push_artifact
-from cosgen.build.registry import Registry, parse_name
+from cosgen.build.reference import parse_name
+from cosgen.build.registry import Registry
 from cosgen.graph.plan import Action, Plan, PlanNode, package_key, plan_to_json
 from tests.engines import Registry as Server
 from tests.fakes.artifacts import make_artifact

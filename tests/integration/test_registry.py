@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cosgen.build.registry import ImageName, Manifest, Registry, parse_name
+from cosgen.build.reference import ImageName, parse_name
+from cosgen.build.registry import Manifest, Registry
 from cosgen.errors import BuildError, VerificationError
 from tests.engines import Registry as Server
 from tests.engines import free_port

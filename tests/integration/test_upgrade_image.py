@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cosgen.build.registry import ImageName, Registry, parse_name
+from cosgen.build.reference import ImageName, parse_name
+from cosgen.build.registry import Registry
 from cosgen.errors import PublishError, VerificationError
 from cosgen.upgrade.image import (
     PROVENANCE,

@@ -1,0 +1,81 @@
+"""Names of images: a registry host, a repository in it, a tag or a digest."""
+
+import re
+from dataclasses import dataclass
+
+from cosgen.errors import Problem
+
+DEFAULT_HOST = "docker.io"
+HUB_HOST = "registry-1.docker.io"  # where docker.io answers the distribution API
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An image reference in parts."""
+
+    host: str  # "ghcr.io", "127.0.0.1:5000"; "docker.io" when none is written
+    name: str  # "acme/cache"
+    tag: str  # "" when none is written
+    digest: str  # "" when none is written
+
+    @property
+    def repository(self) -> str:
+        """Host and name, without a tag."""
+        return self.name if self.host == DEFAULT_HOST else f"{self.host}/{self.name}"
+
+
+def parse_reference(text: str) -> Reference:
+    """Take an image reference apart.
+
+    >>> parse_reference("127.0.0.1:5000/acme/cache:in-0")
+    Reference(host='127.0.0.1:5000', name='acme/cache', tag='in-0', digest='')
+    >>> parse_reference("debian@sha256:ab")
+    Reference(host='docker.io', name='library/debian', tag='', digest='sha256:ab')
+    """
+    name, _, digest = text.partition("@")
+    folder, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    name = f"{folder}{slash}{last}"
+    host, slash, rest = name.partition("/")
+    if slash and ("." in host or ":" in host or host == "localhost"):
+        return Reference(host, rest, tag, digest)
+    return Reference(DEFAULT_HOST, name if slash else f"library/{name}", tag, digest)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageName:
+    """A repository in a registry, without tag or digest."""
+
+    host: str  # host[:port]
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.path}"
+
+
+def parse_name(text: str) -> tuple[ImageName, str]:
+    """Split an image reference into the repository to ask for, and a tag or digest.
+
+    Returns:
+        The repository, and the digest if there is one, else the tag, else "latest".
+
+    >>> parse_name("ghcr.io/acme/os:1.0")
+    (ImageName(host='ghcr.io', path='acme/os'), '1.0')
+    >>> parse_name("debian")
+    (ImageName(host='registry-1.docker.io', path='library/debian'), 'latest')
+    """
+    parts = parse_reference(text)
+    host = HUB_HOST if parts.host in (DEFAULT_HOST, "index.docker.io") else parts.host
+    return ImageName(host, parts.name), parts.digest or parts.tag or "latest"
+
+
+def tag_problem(tag: str) -> Problem | None:
+    """Return what is wrong with a tag, or None."""
+    if _TAG.fullmatch(tag):
+        return None
+    return Problem(
+        what=f"{tag!r} cannot be a tag of an image",
+        fix="use letters, digits, `_`, `.` and `-`, at most 128 of them, not beginning with `.` or `-`",
+        id="CG473",
+    )
