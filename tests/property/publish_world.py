@@ -186,7 +186,7 @@ class Actor:
 class Schedule:
     """Steps actors in an order drawn from a seed."""
 
-    def __init__(self, seed: int, *, rate: float = 0.04, steps: int = 600) -> None:
+    def __init__(self, seed: int, *, rate: float = 0.04, steps: int = 900) -> None:
         self.random = random.Random(seed)
         self.world = World.new()
         self.watcher = Watcher(self.world)

@@ -18,7 +18,8 @@ from tests.property.publish_world import Schedule
 
 SEEDS = int(os.environ.get("COSGEN_SEEDS", "1000"))
 PARTS = 4
-MUTANT_SEEDS = 150  # the guard on deleted keys needs more: see test_publish_faults.py
+ENOUGH = 500  # seeds in which every kind of event is sure to happen
+MUTANT_SEEDS = 500  # the guard on deleted keys needs more: see test_publish_faults.py
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -32,6 +33,8 @@ def test_invariants_hold_under_random_schedules_and_faults(part: int) -> None:
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
     assert stats["publish"] > SEEDS / 2
+    if SEEDS < ENOUGH:
+        return
     assert min(stats[what] for what in ("promote", "rollback", "gc", "deleted", "read", "crashed")) > 0
 
 
