@@ -171,7 +171,10 @@ class Watcher:
             blob = self.world.store.objects.get(pool.log_key(seq))
             assert blob is not None, f"3: the acknowledged commit {seq} is gone"
             assert Commit.decode(blob.data).txn == txn, f"3: the acknowledged commit {seq} is another"
-        txns = [Commit.decode(self.world.store.objects[pool.log_key(n)].data).txn for n in range(self.seen_log + 1)]
+        txns = [
+            Commit.decode(self.world.store.objects[pool.log_key(n)].data).txn
+            for n in range(self.seen_log + 1)
+        ]
         assert len(txns) == len(set(txns)), "3: a commit is there twice"
 
 
