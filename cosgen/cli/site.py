@@ -82,11 +82,14 @@ def _build(
     site = opened.config.site if opened.config else None
     if docs is None and site is not None and site.pages:
         docs = project / site.pages
-    data = collect_site(open_repository(opened.session.store, opened.session), _options(opened, title, url))
+    data = collect_site(
+        open_repository(opened.session.store, opened.session), site_options(opened, title, url)
+    )
     return build_site(data, output, docs=docs, clean=clean)
 
 
-def _options(opened: Opened, title: str, url: str) -> SiteOptions:
+def site_options(opened: Opened, title: str, url: str) -> SiteOptions:
+    """Return what the project adds to the published metadata; options given on the command line win."""
     config = opened.config
     if config is None:
         return SiteOptions(title=title, url=url, generator=f"cosgen {__version__}")

@@ -88,6 +88,7 @@ class _SitePlugin(BasePlugin):  # type: ignore[type-arg,no-untyped-call]  # it h
     ) -> TemplateContext:
         """Give the page for missing pages its frame."""
         del template_name, config
+        context["base_url"] = context["base_url"].rstrip("/")
         self._extend(context, Page(path="404.html", template="404.html", title="Not found", view={}))
         return context
 

@@ -82,15 +82,19 @@ def duration(seconds: float) -> str:
 
     >>> duration(7.26), duration(75), duration(7500), duration(200000)
     ('7.3 s', '1 min 15 s', '2 h 5 min', '2 d 7 h')
+    >>> duration(120), duration(21 * 86400)
+    ('2 min', '21 d')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+        parts = (whole // 60, "min"), (whole % 60, "s")
+    elif whole < 86400:
+        parts = (whole // 3600, "h"), (whole % 3600 // 60, "min")
+    else:
+        parts = (whole // 86400, "d"), (whole % 86400 // 3600, "h")
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
 
 
 def iso_time(seconds: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from cosgen.site.builder import build_site
 from cosgen.site.preview import address, make_server
@@ -63,8 +63,9 @@ def take(site: Path, output: Path) -> None:
     """Take a picture of each kind of page: wide and light, wide and dark, and on a phone."""
     output.mkdir(parents=True, exist_ok=True)
     with served(site) as url, chromium() as browser:
-        for mode, width, scheme in (("light", 1280, "light"), ("dark", 1280, "dark"), ("phone", 360, "light")):
-            page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        for mode, width in (("light", 1280), ("dark", 1280), ("phone", 360)):
+            size = ViewportSize(width=width, height=800)
+            page = browser.new_page(viewport=size, color_scheme="dark" if mode == "dark" else "light")
             for name, path in PAGES.items():
                 page.goto(url + path)
                 page.wait_for_load_state("networkidle")

@@ -296,7 +296,7 @@ def make_site(count: int = 60, *, files: int = 12, seed: int = 7) -> SiteData:
             title="Acme OS",
             url="https://docs.example.org/",
             description="An immutable system for small machines.",
-            repository_url="https://repo.example.org",
+            repository_url="https://repo.example.org/r",
             source_url="https://git.example.org/acme/os",
             generator="cosgen",
         ),

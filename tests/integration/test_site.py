@@ -8,7 +8,7 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
@@ -34,15 +34,22 @@ def run(*arguments: object) -> None:
     cosgen.main(args=[str(argument) for argument in arguments], standalone_mode=False)
 
 
-def add(folder: Path, name: str, version: str, *, arch: str = "x86_64", **fields: object) -> None:
-    readme = fields.pop("readme", None)
+def add(
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    arch: str = "x86_64",
+    readme: str = "",
+    requires: tuple[tuple[str, str, str], ...] = (),
+    **fields: object,
+) -> None:
     category = str(fields.pop("category", "apps"))
-    requires = fields.pop("requires", ())
     record = make_artifact(
         folder, name, version, category=category, arch=arch, requires=requires, revision="6b1f0c7d2e44"
-    )  # type: ignore[arg-type]
+    )
     definition = {**record.definition, **fields}
-    changed = dataclasses.replace(record, definition=definition, readme=readme)
+    changed = dataclasses.replace(record, definition=definition, readme=readme or None)
     (folder / f"{record.fingerprint}{RECORD_SUFFIX}").write_text(changed.to_json(), encoding="utf-8")
 
 
@@ -61,9 +68,9 @@ def publish_everything(root: Path) -> Path:
             license="GPL-3.0",
             uri=["https://gnu.example/grub"],
         )
-        add(one, "tool", "1.0", arch=arch, requires=[("system", "grub2", ">=0"), ("hid", "den", ">=0")],
+        add(one, "tool", "1.0", arch=arch, requires=(("system", "grub2", ">=0"), ("hid", "den", ">=0")),
             description=" ".join(ATTACKS), readme="# Read\n\n" + "\n\n".join(ATTACKS), license=ATTACKS[0],
-            uri=["javascript:alert(1)", "https://ok.example/\"onmouseover=alert(1)"], labels={ATTACKS[1]: ATTACKS[2]})  # fmt: skip
+            uri=["javascript:alert(1)", 'https://ok.example/"onmouseover=alert(1)'], labels={ATTACKS[1]: ATTACKS[2]})  # fmt: skip
         add(one, "den", "1", arch=arch, category="hid", hidden=True)
         two = root / "two" / arch
         add(
@@ -219,7 +226,7 @@ def test_the_api_keeps_its_schemas(built: Path) -> None:
 
 
 def test_the_feed_is_atom(built: Path) -> None:
-    root = ElementTree.fromstring((built / "feed.xml").read_text())
+    root = ET.fromstring((built / "feed.xml").read_text())
     name = "{http://www.w3.org/2005/Atom}"
     assert root.tag == f"{name}feed"
     entries = root.findall(f"{name}entry")
@@ -228,7 +235,7 @@ def test_the_feed_is_atom(built: Path) -> None:
 
 
 def test_badges_are_well_formed(built: Path) -> None:
-    ElementTree.fromstring((built / "badges/stable.svg").read_text())
+    ET.fromstring((built / "badges/stable.svg").read_text())
 
 
 def test_a_rebuild_and_a_cold_build_give_the_same_bytes(built: Path, tmp_path: Path) -> None:

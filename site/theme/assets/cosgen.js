@@ -265,6 +265,7 @@
       const element = field(key);
       if (element) element.value = value;
     }
+    form.hidden = false;
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", update);
     more.addEventListener("click", () => {
@@ -359,7 +360,11 @@
         } else return;
         event.preventDefault();
       });
-      fit();
+      if (full.w > frame.clientWidth * 1.5) {
+        view.w = frame.clientWidth * 1.3;
+        view.h = view.w / ratio();
+        draw();
+      } else fit();
     }
   }
 
