@@ -38,8 +38,8 @@ A = Definition(name="a", category="t", version=">=0")
         (hash_text("Signature"), 15116844517548487953),
         (hash_integer(0), 12161962213042174405),
         (hash_finished(0), 12161962213042174405),
-        (hash_bool(False), 12638153115695167455),
-        (hash_bool(True), 12638153115695167454),
+        (hash_bool(value=False), 12638153115695167455),
+        (hash_bool(value=True), 12638153115695167454),
         (hash_texts(["a", "b"]), 2712570657419664240),
         (hash_texts([]), 0),
         (hash_mapping({"a": "b"}), 3629586248519120669),
@@ -55,7 +55,9 @@ def test_numbers_are_those_of_hashstructure(value: int, expected: int) -> None:
 
 
 def test_a_reference_with_more_fields_hashes_differently() -> None:
-    assert definition_hash(Definition(name="a", category="t", version=">=0", hidden=True)) != definition_hash(A)
+    assert definition_hash(Definition(name="a", category="t", version=">=0", hidden=True)) != definition_hash(
+        A
+    )
 
 
 def _files(name: str, version: str, build: str) -> dict[str, str]:
