@@ -40,7 +40,7 @@ class Fate(StrEnum):
 class Build(Protocol):
     """Builds one package and returns how it ended."""
 
-    def __call__(self, node: PlanNode) -> Status:
+    def __call__(self, node: PlanNode, /) -> Status:
         """Build it, and write its results."""
 
 
