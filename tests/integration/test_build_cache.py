@@ -99,7 +99,7 @@ def test_all_ways_to_the_layers_and_both_builders_make_the_same_bytes(
 
 def delete_tags(registry: Registry, name: str, prefix: str) -> None:
     """Delete manifests by the prefix of their tags."""
-    from cosgen.build.registry import ImageName
+    from cosgen.build.reference import ImageName
     from cosgen.build.registry import Registry as Client
 
     client, place = Client(), ImageName(registry.address, name)
