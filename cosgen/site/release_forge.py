@@ -37,7 +37,7 @@ class GitHubReleases:
 
         self._errors = github.GithubException
         auth = github.Auth.Token(token)
-        self._client = github.Github(auth=auth, base_url=url, retry=None, timeout=60, lazy=True)
+        self._client = github.Github(auth=auth, base_url=url, retry=None, timeout=60)
         self._repository = repository
 
     def put_release(self, release: Release) -> ReleaseReport:
@@ -78,7 +78,7 @@ class GitHubReleases:
         uploaded = []
         for asset in release.assets:
             old = there.get(asset.name)
-            if old is not None and _is_same(asset, old.size, old.raw_data.get("digest"), before):
+            if old is not None and _is_same(asset, old.size, getattr(old, "digest", None), before):
                 continue
             if old is not None:
                 old.delete_asset()

@@ -70,6 +70,8 @@ def _handler(forge: Forge) -> type[BaseHTTPRequestHandler]:
                 self.answer(404, {"message": "Not Found"}) if forge.release is None else self.answer(
                     200, self.github_release()
                 )
+            elif path == "/repos/acme/os":
+                self.answer(200, {"full_name": "acme/os", "url": f"{forge.url}/repos/acme/os"})
             elif path.endswith("/releases") and self.command == "POST":
                 forge.release = json.loads(body)
                 self.answer(201, self.github_release())
@@ -80,6 +82,10 @@ def _handler(forge: Forge) -> type[BaseHTTPRequestHandler]:
                 assert name
                 forge.files[name[1]] = body
                 self.answer(201, {"name": name[1], "id": 9, "url": "x"})
+            elif "/releases/assets/" in path and self.command == "GET":
+                assets = self.github_release()["assets"]
+                assert isinstance(assets, list)
+                self.answer(200, next(a for a in assets if a["url"].endswith(path)))
             elif self.command == "DELETE":
                 forge.files.pop(path.rpartition("/")[2])
                 self.answer(204, None)

@@ -296,7 +296,8 @@
       const whole = svg.viewBox.baseVal;
       const full = { x: whole.x, y: whole.y, w: whole.width, h: whole.height };
       box.classList.add("live");
-      const ratio = () => frame.clientWidth / frame.clientHeight;
+      const wide = () => frame.clientWidth || 1000; // a hidden tab has no size yet
+      const ratio = () => wide() / (frame.clientHeight || 512);
       const view = { ...full };
       const draw = () => svg.setAttribute("viewBox", [view.x, view.y, view.w, view.h].join(" "));
       const scaleAt = (factor, fx, fy) => {
@@ -360,8 +361,8 @@
         } else return;
         event.preventDefault();
       });
-      if (full.w > frame.clientWidth * 1.5) {
-        view.w = frame.clientWidth * 1.3;
+      if (full.w > wide() * 1.5) {
+        view.w = wide() * 1.3;
         view.h = view.w / ratio();
         draw();
       } else fit();

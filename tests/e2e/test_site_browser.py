@@ -1,0 +1,193 @@
+"""The site in real Chromium: search, filters, tabs, copying, themes, a phone, the keyboard, a screen reader's rules."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+
+from cosgen.site.builder import build_site
+from tests.e2e.screenshots import CHROMIUM, PAGES, chromium, served
+from tests.engines import MissingEngine, node_tool
+from tests.fakes.site_data import make_site
+
+pytestmark = [pytest.mark.browser, pytest.mark.e2e]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed")
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("browser") / "site"
+    build_site(make_site(120), folder)
+    with served(folder) as url:
+        yield url
+
+
+@pytest.fixture
+def context(browser: Browser, site: str) -> Iterator[BrowserContext]:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, site: str) -> Iterator[Page]:
+    """A page that fails its test on console errors, page errors, and requests off the origin."""
+    page = context.new_page()
+    faults: list[str] = []
+    page.on(
+        "console",
+        lambda message: faults.append(message.text) if message.type in {"error", "warning"} else None,
+    )
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith(site) else faults.append(request.url))
+    yield page
+    assert not faults
+
+
+def test_search_finds_and_ranks_names_first(page: Page, site: str) -> None:
+    page.goto(site + "packages/index.html")
+    page.get_by_label("Search").fill("grub")
+    expect(page.locator(".results li a").first).to_have_text("system/grub2")
+    expect(page.locator("#found")).to_have_text("2 packages")
+    page.locator(".results li a").first.click()
+    expect(page.locator("h1")).to_have_text("system/grub2")
+
+
+def test_a_name_with_a_plus_is_found_and_its_page_opens(page: Page, site: str) -> None:
+    page.goto(site + "packages/index.html?q=gtk%2B")
+    page.locator(".results li a").first.click()
+    expect(page.locator("h1")).to_have_text("toolkit/gtk+")
+
+
+def test_filters_narrow_and_are_kept_in_the_address(page: Page, site: str) -> None:
+    page.goto(site + "packages/index.html")
+    expect(page.locator("#found")).to_have_text("120 packages")
+    page.get_by_label("Category").select_option("meta")
+    expect(page.locator("#found")).to_have_text("2 packages")
+    page.get_by_label("Channel").select_option("stable")
+    page.get_by_label("Architecture").select_option("arm64")
+    page.reload()
+    expect(page.locator("#found")).to_have_text("2 packages")
+    expect(page.get_by_label("Category")).to_have_value("meta")
+
+
+def test_more_results_come_on_demand(page: Page, site: str) -> None:
+    page.goto(site + "packages/index.html")
+    expect(page.locator(".results li")).to_have_count(50)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".results li")).to_have_count(100)
+
+
+def test_copy_buttons_copy_the_exact_text(page: Page, site: str) -> None:
+    page.goto(site + "c/stable/index.html")
+    figure = page.locator("figure.code:visible").first
+    text = figure.locator("pre").evaluate("node => node.textContent")
+    figure.get_by_role("button").click()
+    assert page.evaluate("navigator.clipboard.readText()") == text
+    expect(page.locator("#said")).to_contain_text("Copied")
+
+
+def test_tabs_remember_the_choice_on_every_page(page: Page, site: str) -> None:
+    page.goto(site + "c/stable/index.html")
+    page.get_by_role("tab", name="green-arm64").click()
+    page.locator("[role=tab]:visible", has_text="C · elemental").click()
+    page.goto(site + "c/testing/index.html")
+    chosen = page.locator("[role=tab][aria-selected=true]:visible")
+    expect(chosen.nth(0)).to_have_text("green-arm64")
+    expect(chosen.nth(1)).to_contain_text("C · elemental")
+    assert "green-arm64" in page.locator("figure.code:visible pre").first.inner_text()
+
+
+def test_tabs_work_by_keyboard(page: Page, site: str) -> None:
+    page.goto(site + "c/stable/index.html")
+    page.get_by_role("tab", name="blue-arm64").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="blue-x86_64")).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.get_by_role("tab", name="green-x86_64")).to_have_attribute("aria-selected", "true")
+
+
+def test_the_first_tab_stop_skips_to_the_content(page: Page, site: str) -> None:
+    page.goto(site + "index.html")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+
+
+def test_the_theme_follows_the_system_until_it_is_chosen(browser: Browser, site: str) -> None:
+    page = browser.new_page(color_scheme="dark")
+    page.goto(site + "index.html")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator(".theme-switch").click()
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert dark != light
+    page.goto(site + "trends.html")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == light
+    page.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_is_wider_than_a_phone(browser: Browser, site: str, name: str) -> None:
+    page = browser.new_page(viewport=ViewportSize(width=360, height=740))
+    page.goto(site + PAGES[name])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(browser: Browser, site: str, scheme: str) -> None:
+    try:
+        axe = Path(node_tool("axe")[0]).read_text(encoding="utf-8")
+    except MissingEngine as missing:
+        pytest.skip(str(missing))
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True)
+    page = context.new_page()
+    found = {}
+    for name, path in PAGES.items():
+        page.goto(site + path)
+        page.wait_for_load_state("networkidle")
+        page.evaluate(axe)
+        result = page.evaluate("axe.run(document)")
+        found[name] = [(v["id"], [n["html"][:160] for n in v["nodes"]][:3]) for v in result["violations"]]
+    context.close()
+    assert not {name: violations for name, violations in found.items() if violations}
+
+
+def test_every_page_reads_without_javascript(browser: Browser, site: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(site + "c/stable/index.html")
+    assert page.locator("figure.code:visible").count() > 40
+    expect(page.locator("time").first).to_contain_text(re.compile(r"\d{4}-\d\d-\d\d"))
+    page.goto(site + "packages/index.html")
+    page.get_by_role("link", name="system", exact=True).click()
+    page.get_by_role("link", name="system/grub2", exact=True).click()
+    expect(page.locator("h1")).to_have_text("system/grub2")
+    context.close()
+
+
+def test_the_graph_zooms_by_buttons_and_keys(page: Page, site: str) -> None:
+    page.goto(site + "graph.html")
+    svg = page.locator(".zoom svg:visible").first
+    before = svg.get_attribute("viewBox")
+    page.get_by_role("button", name="Zoom in").first.click()
+    zoomed = svg.get_attribute("viewBox")
+    assert zoomed != before
+    page.locator(".zoom .frame:visible").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert svg.get_attribute("viewBox") != zoomed
+
+
+def test_ages_are_told_by_the_browser(page: Page, site: str) -> None:
+    page.goto(site + "releases/index.html")
+    expect(page.locator("time .age").first).to_contain_text("ago")
