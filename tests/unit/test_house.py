@@ -119,3 +119,11 @@ def test_help_imports_no_command_and_no_library_of_weight() -> None:
     }
     assert heavy & loaded == set()
     assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "site" / "docs" / "adr"
+    index = (folder / "index.md").read_text()
+    records = sorted(path.name for path in folder.glob("0*.md"))
+    assert [name for name in records if f"({name})" not in index] == []
+    assert len({name[:4] for name in records}) == len(records), "a number stands for one decision"
