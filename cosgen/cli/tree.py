@@ -103,7 +103,11 @@ def list_document(graph: Graph) -> Json:
 
 
 def package_document(node: Node) -> Json:
-    """Return one package as `tree list --json` prints it; with `error` when it cannot be used."""
+    """Return one package as `tree list --json` prints it.
+
+    It has `error` when it cannot be read or resolved, and `problems` when its hashes are known and it cannot
+    be built all the same.
+    """
     package = node.package
     item = package.definition
     document: Json = {
@@ -125,7 +129,9 @@ def package_document(node: Node) -> Json:
         "input_digest": node.input_digest,
     }
     error = _error(node)
-    return document | {"error": error} if error else document
+    if error:
+        document["problems" if node.package_hash else "error"] = error
+    return document
 
 
 def _error(node: Node) -> str:
