@@ -67,16 +67,17 @@ class _Build:
         self._plan()
         tools = self._tools
         self._progress.begin(len(self._tasks))
-        results = run_tasks(
-            self._tasks.values(),
-            jobs=request.jobs,
-            deadline=request.deadline,
-            keep_going=request.keep_going,
-            stop=lambda: tools.connected.stop() if tools.connected else None,
-        )
-        engine = tools.connected
-        if engine is not None and any(item.how == "built" for item in self._shop.results):
-            engine.prune()
+        try:
+            results = run_tasks(
+                self._tasks.values(),
+                jobs=request.jobs,
+                deadline=request.deadline,
+                keep_going=request.keep_going,
+                stop=lambda: tools.connected.stop() if tools.connected else None,
+            )
+        finally:
+            if tools.connected is not None and self._tasks:
+                tools.connected.prune()
         return self._report(results, time.monotonic() - started)
 
     # --- Deciding what is to be done -------------------------------------------------------------------

@@ -115,7 +115,7 @@ class BuildkitProcess:
         self._stopped = True
         process = self._process
         if process is not None and process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
             threading.Timer(_GRACE_SECONDS, _kill, (process,)).start()
 
     def _feed(self, process: subprocess.Popen[bytes]) -> None:

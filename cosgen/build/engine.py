@@ -356,7 +356,7 @@ class _NotFoundError(Exception):
     """The engine or a registry does not have what was asked for."""
 
 
-def _raise_error(line: Mapping[str, Any], reference: str) -> None:
+def _raise_error(line: Mapping[str, Any], reference: str, rule: str = "CG480") -> None:
     error = line.get("error")
     if not error:
         return
@@ -364,7 +364,7 @@ def _raise_error(line: Mapping[str, Any], reference: str) -> None:
     if "manifest unknown" in text or "not found" in text:
         raise _NotFoundError(text)
     denied = any(word in text for word in ("unauthorized", "denied", "authentication", "no basic auth"))
-    raise BuildError(problem("CG481" if denied else "CG480", f"{reference}: {text}"))
+    raise BuildError(problem("CG481" if denied else rule, f"{reference}: {text}"))
 
 
 @contextmanager
@@ -375,7 +375,8 @@ def _calls(what: str) -> Iterator[None]:
     except docker.errors.NotFound as error:
         raise _NotFoundError(str(error)) from error
     except docker.errors.DockerException as error:
-        _raise_error({"error": str(getattr(error, "explanation", "") or error)}, what)
+        rule = "CG480" if what.startswith(("pull ", "push ")) else "CG451"
+        _raise_error({"error": str(getattr(error, "explanation", "") or error)}, what, rule)
     except requests.RequestException as error:
         raise BuildError(problem("CG450", f"the engine went away while it was to {what}: {error}")) from error
 
