@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cosgen.cli.main import main
@@ -19,28 +20,28 @@ from cosgen.pipeline.results import RESULT_SUFFIX, Result, State
 HOME = Path(os.environ["COSGEN_TEST"])
 
 
-def option(name, default=""):
+def option(name: str, default: str = "") -> str:
     return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
 
 
-def note(text):
+def note(text: str) -> None:
     with (HOME / "log").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(text + "\n")
 
 
-def stem(key):
+def stem(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def is_built(key):
+def is_built(key: str) -> bool:
     return (HOME / "built" / stem(key)).exists()
 
 
-def plan():
+def plan() -> None:
     graph = json.loads((HOME / "graph.json").read_text())
     todo = {key for key in graph if not is_built(key)}
-    levels = {}
+    levels: dict[str, int] = {}
     nodes = []
     for key, needs in graph.items():
         variant, _, rest = key.partition(":")
@@ -70,14 +71,14 @@ def plan():
     Path(option("--output")).write_text(plan_to_json(value))
 
 
-def record(key, state, reason=""):
+def record(key: str, state: State, reason: str = "") -> None:
     folder = Path(option("--results")) / "v"
     folder.mkdir(parents=True, exist_ok=True)
     result = Result(key=key, input_digest="sha256:" + "0" * 64, state=state, reason=reason)
     (folder / f"{stem(key)}{RESULT_SUFFIX}").write_text(result.to_json())
 
 
-def build(keys, graph, local):
+def build(keys: Sequence[str], graph: Mapping[str, Sequence[str]], local: set[str]) -> int:
     failed = False
     bad = (HOME / "fail").read_text().split() if (HOME / "fail").exists() else []
     for key in keys:
@@ -102,7 +103,7 @@ def build(keys, graph, local):
     return 4 if failed else 0
 
 
-def build_named():
+def build_named() -> int:
     graph = json.loads((HOME / "graph.json").read_text())
     words = option("--packages").replace(",", " ").split()
     arch = option("--arch")
@@ -113,7 +114,7 @@ def build_named():
     return build(sorted(keys, key=order.index), graph, set())
 
 
-def worker():
+def worker() -> int:
     graph = json.loads((HOME / "graph.json").read_text())
     nodes = plan_from_json(Path(option("--plan")).read_text()).to_build
     index, count = int(option("--index")), int(option("--count"))
@@ -123,8 +124,6 @@ def worker():
         own = [node for position, group in enumerate(groups) if position % count == index for node in group]
     else:
         own = ordered if index == 0 else []  # one worker does it all: progress with a single one
-    bad = set((HOME / "fail").read_text().split()) if (HOME / "fail").exists() else set()
-    del bad
     return build([node.key for node in own], graph, set())
 
 

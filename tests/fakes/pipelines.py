@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from typing import Any
 
 from cosgen.manifest.config import (
     ChannelConfig,
@@ -47,9 +48,7 @@ def random_graph(size: int, seed: int, most: int = 6) -> dict[str, tuple[str, ..
     }
 
 
-def config(
-    *, cache: str = "ghcr.io/acme/cache", storage: str = "s3://acme/repo", **ci: object
-) -> ProjectConfig:
+def config(*, cache: str = "ghcr.io/acme/cache", storage: str = "s3://acme/repo", **ci: Any) -> ProjectConfig:
     """Return settings with two built channels and one promoted."""
     return ProjectConfig(
         name="acme-os",

@@ -7,7 +7,9 @@ from pathlib import Path
 
 store = Path(os.environ["COSGEN_TEST_ARTIFACTS"])
 name, pattern, target = os.environ["NAME"], os.environ["PATTERN"], Path(os.environ["TARGET"])
-found = sorted(path for path in store.iterdir() if path.name == name or (pattern and fnmatch.fnmatch(path.name, pattern)))
+found = sorted(
+    path for path in store.iterdir() if path.name == name or (pattern and fnmatch.fnmatch(path.name, pattern))
+)
 if name and not found:
     raise SystemExit(f"no artifact {name!r}")
 target.mkdir(parents=True, exist_ok=True)
