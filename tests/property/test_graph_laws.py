@@ -53,6 +53,7 @@ def beneath(graph: Graph, name: Fingerprint) -> set[Fingerprint]:
     return found
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(dags())
 def test_a_chain_holds_the_closure_once_and_in_order(needs: Needs) -> None:
     graph = graph_of(needs)
@@ -65,6 +66,7 @@ def test_a_chain_holds_the_closure_once_and_in_order(needs: Needs) -> None:
     assert all(order[need] < order[name] for name, node in graph.nodes.items() for need in node.needs)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(dags(), st.randoms(use_true_random=False))
 def test_the_order_of_packages_changes_nothing(needs: Needs, chance: random.Random) -> None:
     shuffled = packages_of(needs)
@@ -72,6 +74,7 @@ def test_the_order_of_packages_changes_nothing(needs: Needs, chance: random.Rand
     assert plan_to_json(plan_builds([think(tree(shuffled))])) == plan_to_json(plan_builds([graph_of(needs)]))
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(dags(), st.data())
 def test_a_change_changes_the_digests_of_what_is_built_on_it_and_of_nothing_else(
     needs: Needs, data: st.DataObject
@@ -98,6 +101,7 @@ def test_a_change_changes_the_digests_of_what_is_built_on_it_and_of_nothing_else
     assert different <= set(told)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(dags(), st.data())
 def test_every_need_of_what_is_built_is_before_it_or_published(needs: Needs, data: st.DataObject) -> None:
     graph = graph_of(needs)
@@ -136,7 +140,7 @@ def _above(key: str, needs: dict[str, tuple[str, ...]]) -> set[str]:
     return found
 
 
-@settings(max_examples=200)
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.dictionaries(
         st.sampled_from("abcdefgh"), st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=3)
