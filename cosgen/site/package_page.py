@@ -116,11 +116,9 @@ def _requirements(package: Package, selectors: Mapping[str, str], known: Collect
 
 
 def _build_view(data: SiteData, build: Build) -> View:
-    clients = data.info.repository_url.rstrip("/")  # clients look for archives beside the index
-    root = clients.removesuffix("/r") if clients.endswith("/r") else ""
-    archive = build.key.rpartition("/")[2]
+    root = data.info.repository_url.rstrip("/").removesuffix("/r")  # clients' folder is `r` in the repository
     links = (
-        ("archive", f"{clients}/{archive}" if archive and clients else ""),
+        ("archive", f"{root}/{build.key}" if build.key and root else ""),
         ("SBOM and provenance", f"{root}/{build.attestation}" if build.attestation and root else ""),
         ("log", build.log_url),
     )

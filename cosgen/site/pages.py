@@ -1,6 +1,7 @@
 """All pages but the packages': their addresses, templates and values. Pure."""
 
 import itertools
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -170,7 +171,11 @@ def _verify(data: SiteData, channel: Channel) -> Sequence[View]:
     if channel.signature == "unsigned" or not data.info.repository_url:
         return []
     root = data.info.repository_url.rstrip("/")
-    text = f"cosgen repo mirror --verify --trust root.json {root} /var/lib/cosgen/mirror\n"
+    store = root.removesuffix("/r")
+    text = (
+        f"cosgen repo mirror /var/lib/cosgen/{slug(channel.name)} --channel {slug(channel.name)} "
+        f"--root root.json --storage {shlex.quote(store)}\n"
+    )
     return [{"text": text, "caption": "Make a verified copy"}]
 
 

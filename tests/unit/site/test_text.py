@@ -1,0 +1,26 @@
+"""Unit tests for cosgen.site.text."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cosgen.site.text import safe_url, slug
+
+
+@given(st.text(), st.text())
+def test_different_names_never_share_a_path(a: str, b: str) -> None:
+    a, b = (text.encode("utf-8", "ignore").decode() for text in (a, b))
+    assert (slug(a) == slug(b)) == (a == b) or {a, b} == {"", "~"}
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8")))
+def test_a_path_segment_is_plain_and_stays_in_its_folder(text: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9~-][A-Za-z0-9._~-]*", slug(text))
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "vbscript:x", "//evil.example",
+                                 "java\nscript:x", "/etc/passwd", "https:", "http://a b", "https://a\\b", "https://[", "\u202ehttps://x"])  # fmt: skip
+def test_unsafe_addresses_are_not_linked(url: str) -> None:
+    assert safe_url(url) == ""
