@@ -132,7 +132,7 @@ def _build_view(data: SiteData, build: Build) -> View:
         "build": build,
         "channels": ", ".join(build.channels),
         "time": duration(build.seconds) if build.seconds else "",
-        "links": [{"title": title, "url": safe_url(url)} for title, url in links if safe_url(url)],
+        "links": [{"title": title, "url": safe} for title, url in links if url and (safe := safe_url(url))],
         "digests": [{"name": name, "value": value} for name, value in digests if value],
     }
 
