@@ -102,6 +102,7 @@ def site_options(opened: Opened, title: str, url: str) -> SiteOptions:
         package=config.upgrade.package,
         recovery=config.upgrade.recovery,
         hidden=config.site.hidden,
+        stale_days=config.site.stale_days,
         generator=f"cosgen {__version__}",
     )
 

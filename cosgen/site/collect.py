@@ -50,6 +50,7 @@ class SiteOptions:
     hidden: bool = False  # also show hidden packages
     generator: str = "cosgen"
     history: int = HISTORY
+    stale_days: int = 7  # lag behind its siblings from which a channel or variant is told of
 
 
 @dataclass(slots=True)
@@ -180,6 +181,7 @@ def _channel(reader: _Reader, name: str, info: SiteInfo, options: SiteOptions) -
         variants=states,
         history=tuple(moves),
         differences=tuple(_difference(reader, state, other) for other in others),
+        stale_after=options.stale_days * 86400,
         snippets=tuple(_snippets(reader.repository, name, snapshot, info, options)),
     )
 

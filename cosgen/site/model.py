@@ -120,6 +120,7 @@ class Channel:
     differences: tuple[Difference, ...] = ()
     snippets: tuple[Snippet, ...] = ()  # in the order to show them
     lag: int = 0  # seconds behind the freshest channel
+    stale_after: int = 7 * 86400  # seconds of lag that are told of
 
     @property
     def packages(self) -> int:

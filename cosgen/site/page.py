@@ -9,9 +9,6 @@ from cosgen.site.model import Channel, Move, Snippet, VariantState
 from cosgen.site.notes import summary
 from cosgen.site.text import duration, printable, release_path, short
 
-STALE_VARIANT = 3 * 86400  # a variant this far behind its channel's freshest is told of
-STALE_CHANNEL = 30 * 86400  # a channel this far behind the freshest channel is told of
-
 View = Mapping[str, object]
 
 
@@ -31,9 +28,9 @@ def channel_state(channel: Channel) -> View:
     """Return whether a channel keeps up with its siblings."""
     if channel.packages == 0:
         return {"kind": "warn", "text": "empty"}
-    if channel.lag > STALE_CHANNEL:
+    if channel.lag > channel.stale_after:
         return {"kind": "warn", "text": f"{duration(channel.lag)} behind"}
-    if any(state.lag > STALE_VARIANT for state in channel.variants):
+    if any(state.lag > channel.stale_after for state in channel.variants):
         return {"kind": "warn", "text": "partly behind"}
     last = channel.history[0].operation if channel.history else "publish"
     if last in {"rollback", "yank"}:
@@ -43,16 +40,18 @@ def channel_state(channel: Channel) -> View:
 
 def variant_state(channel: Channel, state: VariantState) -> View:
     """Return whether a variant keeps up with its channel."""
-    if state.lag > STALE_VARIANT:
+    if state.lag > channel.stale_after:
         return {"kind": "warn", "text": f"{duration(state.lag)} behind"}
-    return channel_state(channel) if channel.lag > STALE_CHANNEL else {"kind": "good", "text": "current"}
+    return (
+        channel_state(channel) if channel.lag > channel.stale_after else {"kind": "good", "text": "current"}
+    )
 
 
 def warnings(channel: Channel) -> tuple[str, ...]:
     """Return freshness warnings, one line each."""
-    late = [state for state in channel.variants if state.lag > STALE_VARIANT]
+    late = [state for state in channel.variants if state.lag > channel.stale_after]
     lines = [f"{state.variant.key} is {duration(state.lag)} behind its siblings" for state in late]
-    if channel.lag > STALE_CHANNEL:
+    if channel.lag > channel.stale_after:
         lines.append(f"{channel.name} is {duration(channel.lag)} behind the freshest channel")
     return tuple(lines)
 

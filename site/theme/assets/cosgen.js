@@ -99,11 +99,17 @@
       addCopy(box, box, pre, "the example");
     }
   }
+  // Of a console example the commands are copied, without the prompt and without what they print.
+  function commands(pre) {
+    const text = pre.textContent;
+    if (!$("code.language-console", pre)) return text;
+    return text.split("\n").filter((line) => line.startsWith("$ ")).map((line) => line.slice(2) + "\n").join("");
+  }
   function addCopy(figure, place, pre, name) {
     const button = make("button", { type: "button", class: "copy", "aria-label": "Copy " + (name || "the text") }, "Copy");
     let back = 0;
     button.addEventListener("click", async () => {
-      await copy(pre.textContent);
+      await copy(commands(pre));
       button.textContent = "Copied";
       say("Copied " + (name || "the text"));
       clearTimeout(back);
