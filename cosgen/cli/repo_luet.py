@@ -8,7 +8,8 @@ import click
 from cosgen.cli.context import ProjectOptions, project_options, tell_problems
 from cosgen.cli.store import open_session, storage_options
 from cosgen.manifest.platform import Variant
-from cosgen.repository.client_config import ChannelAddress, Generation, client_files
+from cosgen.repository.client_config import Generation, client_files
+from cosgen.repository.client_source import ProjectFacts, channel_address
 from cosgen.repository.diff import SnapshotDiff, diff
 from cosgen.repository.import_luet import import_repository
 from cosgen.repository.reader import open_repository
@@ -110,21 +111,15 @@ def write_client_files(
     """Write the files by which machines follow CHANNEL, for every client generation."""
     opened = open_session(options, storage, single_writer=single_writer)
     repository = open_repository(opened.session.store, opened.session)
-    place = repository.channel(channel)
-    settings = repository.settings
     config = opened.config
+    facts = (
+        ProjectFacts(config.registry.images, config.upgrade.package, config.upgrade.recovery)
+        if config
+        else ProjectFacts()
+    )
     output.mkdir(parents=True, exist_ok=True)
     for index in repository.snapshot(channel).variants.values():
-        address = ChannelAddress(
-            project=str(settings.get("name") or "cosgen"),
-            channel=channel,
-            variant=Variant(index.flavor, index.arch),
-            url=str(settings.get("url") or ""),
-            image=config.registry.images if config else "",
-            package=(config.upgrade.package if config else "") or "system/os",
-            recovery=config.upgrade.recovery if config else "",
-            seq=place.origin,
-        )
+        address = channel_address(repository, channel, index, facts)
         for file in client_files(address):
             if generation in (None, str(file.generation)):
                 (output / file.name).write_text(file.text)

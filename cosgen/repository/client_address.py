@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cosgen.manifest.platform import Variant, find_arch
+from cosgen.repository import pool
 from cosgen.repository.luet import pin_name, reference_name
 
 
@@ -47,6 +48,25 @@ class Place(StrEnum):
     REPOS_CONF = "repos-conf"
     ELEMENTAL = "elemental"
     SUC = "suc"
+
+
+def client_url(url: str) -> str:
+    """Return the folder that luet reads, for the address of a repository; "" stays "".
+
+    >>> client_url("https://repo.example.org"), client_url("https://repo.example.org/r/")
+    ('https://repo.example.org/r', 'https://repo.example.org/r')
+    """
+    bare, folder = url.rstrip("/"), pool.CLIENT_ROOT.rstrip("/")
+    return bare if not bare or bare.endswith(f"/{folder}") else f"{bare}/{folder}"
+
+
+def image_repository(images: str, flavor: str) -> str:
+    """Return the repository of one flavor's upgrade images; without flavors, and for "", it stays as it is.
+
+    >>> image_repository("ghcr.io/acme/os", "green")
+    'ghcr.io/acme/os-green'
+    """
+    return f"{images}-{flavor}" if images and flavor else images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

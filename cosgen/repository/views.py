@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from cosgen.errors import Problem
 from cosgen.repository import pool
+from cosgen.repository.client_address import client_url
 from cosgen.repository.codec import DecodeError, Json, decode, integer, mapping
 from cosgen.repository.commit import Tail, advance
 from cosgen.repository.log import ChannelState, Commit, Step, encode_hint
@@ -101,11 +102,11 @@ def view_bytes(
 ) -> bytes:
     """Return the `repository.yaml` of one variant where a channel pointed at some commit."""
     files = snapshot.variants[variant].luet
-    url = settings.get("url")
+    url = client_url(str(settings.get("url") or ""))
     view = RepositoryView(
         name=str(settings.get("name") or "cosgen"),
         description=str(settings.get("description") or ""),
-        urls=(str(url),) if url else (),
+        urls=(url,) if url else (),
         revision=place.seq + 1,  # luet leaves out a revision of 0
         last_update=place.time,
         tree=files["tree"],

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from cosgen.errors import CosgenError, Problem, PublishError
 from cosgen.manifest.platform import Variant
-from cosgen.repository.client_config import ChannelAddress, client_files
+from cosgen.repository.client_config import client_files
+from cosgen.repository.client_source import ProjectFacts, channel_address
 from cosgen.repository.log import ChannelState, Step
 from cosgen.repository.luet import reference_name
 from cosgen.repository.reader import HistoryEntry, Repository
@@ -111,9 +112,7 @@ def collect_site(repository: Repository, options: SiteOptions) -> SiteData:
         )
     reader = _Reader(repository)
     info = _info(repository, options)
-    channels = _with_lags(
-        [_read_channel(reader, name, info, options) for name in sorted(repository.channels())]
-    )
+    channels = _with_lags([_read_channel(reader, name, options) for name in sorted(repository.channels())])
     current = {name: repository.snapshot(state) for name, state in sorted(repository.channels().items())}
     variants = sorted({Variant(i.flavor, i.arch) for s in current.values() for i in s.variants.values()})
     packages = collect_packages(current, reader.records, hidden=options.hidden)
@@ -142,16 +141,16 @@ def _info(repository: Repository, options: SiteOptions) -> SiteInfo:
     )
 
 
-def _read_channel(reader: _Reader, name: str, info: SiteInfo, options: SiteOptions) -> Channel:
+def _read_channel(reader: _Reader, name: str, options: SiteOptions) -> Channel:
     try:
-        return _channel(reader, name, info, options)
+        return _channel(reader, name, options)
     except CosgenError as error:
         fix = "make the repository reachable and build again; `cosgen repo fsck` tells what is missing"
         problem = Problem(what=f"channel {name} cannot be read", fix=fix, id="CG601")
         raise PublishError(problem, *error.problems) from error
 
 
-def _channel(reader: _Reader, name: str, info: SiteInfo, options: SiteOptions) -> Channel:
+def _channel(reader: _Reader, name: str, options: SiteOptions) -> Channel:
     repository = reader.repository
     state = repository.channel(name)
     snapshot = repository.snapshot(state)
@@ -182,7 +181,7 @@ def _channel(reader: _Reader, name: str, info: SiteInfo, options: SiteOptions) -
         history=tuple(moves),
         differences=tuple(_difference(reader, state, other) for other in others),
         stale_after=options.stale_days * 86400,
-        snippets=tuple(_snippets(reader.repository, name, snapshot, info, options)),
+        snippets=tuple(_snippets(reader.repository, name, snapshot, options)),
     )
 
 
@@ -253,20 +252,11 @@ def _expiry(repository: Repository) -> int:
 
 
 def _snippets(
-    repository: Repository, channel: str, snapshot: Snapshot, info: SiteInfo, options: SiteOptions
+    repository: Repository, channel: str, snapshot: Snapshot, options: SiteOptions
 ) -> Iterable[Snippet]:
-    state = repository.channel(channel)
+    facts = ProjectFacts(options.images, options.package, options.recovery)
     for key, index in sorted(snapshot.variants.items()):
-        address = ChannelAddress(
-            project=str(repository.settings.get("name") or "cosgen"),
-            channel=channel,
-            variant=Variant(index.flavor, index.arch),
-            url=info.repository_url,
-            image=options.images,
-            package=options.package or "system/os",
-            recovery=options.recovery,
-            seq=state.origin,
-        )
+        address = channel_address(repository, channel, index, facts)
         for file in client_files(address):
             yield Snippet(
                 variant=key,

@@ -14,6 +14,7 @@ import zstandard
 from cosgen.build.reference import ImageName
 from cosgen.errors import Problem, PublishError, Severity, VerificationError
 from cosgen.manifest.version import compare_versions
+from cosgen.repository.client_address import image_repository
 from cosgen.repository.log import ChannelState
 from cosgen.repository.reader import Repository
 from cosgen.repository.record import ObjectRef, PackageRecord
@@ -63,7 +64,7 @@ class Delivered:
 
 def flavor_name(images: ImageName, flavor: str) -> ImageName:
     """Return the repository of one flavor's images: `ghcr.io/acme/os-green`, or as it is without flavors."""
-    return ImageName(images.host, f"{images.path}-{flavor}") if flavor else images
+    return ImageName(images.host, image_repository(images.path, flavor))
 
 
 def pin_tag(state: ChannelState) -> str:

@@ -1,0 +1,40 @@
+"""The address of a channel's variant, from what the repository records of itself: one value for all files."""
+
+from dataclasses import dataclass
+
+from cosgen.manifest.platform import Variant
+from cosgen.repository.client_address import ChannelAddress, client_url, image_repository
+from cosgen.repository.images import recorded_images
+from cosgen.repository.reader import Repository
+from cosgen.repository.snapshot import VariantIndex
+
+_NO_IMAGE = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFacts:
+    """What the log does not say and the project's settings may."""
+
+    images: str = ""  # `registry.images`
+    package: str = ""  # `upgrade.package`
+    recovery: str = ""  # `upgrade.recovery`
+
+
+def channel_address(
+    repository: Repository, channel: str, index: VariantIndex, facts: ProjectFacts
+) -> ChannelAddress:
+    """Return where one variant of a channel is."""
+    settings = repository.settings
+    state = repository.channel(channel)
+    name, digest = recorded_images(repository.commit.state, channel).get(index.flavor, _NO_IMAGE)
+    return ChannelAddress(
+        project=str(settings.get("name") or "cosgen"),
+        channel=channel,
+        variant=Variant(index.flavor, index.arch),
+        url=client_url(str(settings.get("url") or "")),
+        image=name or image_repository(facts.images, index.flavor),
+        image_digest=digest,
+        package=facts.package or "system/os",
+        recovery=facts.recovery,
+        seq=state.origin,
+    )
