@@ -14,7 +14,7 @@ from cosgen.manifest.nodes import compose, is_null, map_pairs
 from cosgen.manifest.project import CONFIG, Project
 from cosgen.manifest.selector import fault
 from cosgen.manifest.source import PackageFolder, TreeSource
-from cosgen.manifest.template import outside_definitions
+from cosgen.manifest.template_text import outside_definitions
 from cosgen.manifest.tree import Package, Tree
 from cosgen.manifest.values import Value
 from cosgen.manifest.version import is_version

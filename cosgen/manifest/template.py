@@ -28,6 +28,7 @@ from cosgen.manifest.functions import (
 )
 from cosgen.manifest.go_yaml import from_yaml, from_yaml_array, to_yaml
 from cosgen.manifest.scalars import Scalar
+from cosgen.manifest.template_text import CALL, DEFINE, PIECE, outside_definitions, skeleton_of
 from cosgen.manifest.values import ReadLog, TracedMap, Value
 
 MAX_OUTPUT = 4_000_000  # characters of one rendered build.yaml
@@ -46,15 +47,10 @@ _FAULTS = (
     TypeError,
     ValueError,
 )
-_LITERAL = r"(?:\"((?:[^\"\\\n]|\\.)*)\"|`([^`]*)`)"
-_CALL = re.compile(r"\b(?:template|include|block)\s*" + _LITERAL)
-_DEFINE = re.compile(r"\{\{-?\s*(?:define|block)\s*" + _LITERAL)
 _SIMPLE = re.compile(r"\{\{\s*\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}")
 _TRIMMED_START = re.compile(r"\s*\{\{-\s")
 _TRIMMED_END = re.compile(r"-\}\}\s*\Z")
 _NO_FIELD = re.compile(r"attribute '(.*)' is not allowed")
-_PIECE = re.compile("\x00([0-9]+)\x00")
-_SHORT = 12  # characters of plain text that are not worth a mark
 _SHARED_NAME = "\x00shared"
 
 
@@ -110,7 +106,7 @@ class Renderer:
     @cached_property
     def _definitions(self) -> tuple[frozenset[str], ...]:
         """Names defined by each shared file."""
-        return tuple(frozenset(_names(_DEFINE, file.text)) for file in self._shared)
+        return tuple(frozenset(_names(DEFINE, file.text)) for file in self._shared)
 
     def render(self, text: str, values: Mapping[Scalar, Value], path: str) -> Rendered:
         """Render the `build.yaml` at `path` with `.Values` = `values`."""
@@ -122,7 +118,7 @@ class Renderer:
             if quick is not None:
                 return Rendered(self._prefix + quick, log.to_json())
             log = ReadLog()
-        skeleton, pieces = _skeleton(text)
+        skeleton, pieces = skeleton_of(text)
         try:
             template, prefix = self._template(skeleton)
             body = template.render({"Values": TracedMap(values, log)})
@@ -130,7 +126,7 @@ class Renderer:
             whole = self._fault(text, values) if pieces else None  # once more, for the place of the fault
             return Rendered("", log.to_json(), self._problem(whole or error, path))
         if pieces:
-            body = _PIECE.sub(lambda match: pieces[int(match[1])], body)
+            body = PIECE.sub(lambda match: pieces[int(match[1])], body)
         return Rendered(prefix + body, log.to_json())
 
     def _fault(self, text: str, values: Mapping[Scalar, Value]) -> BaseException | None:
@@ -154,7 +150,7 @@ class Renderer:
     def _template(self, text: str) -> tuple[Template, str]:
         """Return the compiled template and what goes before its output."""
         prefix = self._prefix
-        if self.problems or prefix is None or _TRIMMED_START.match(text) or _DEFINE.search(text):
+        if self.problems or prefix is None or _TRIMMED_START.match(text) or DEFINE.search(text):
             return self._cached(self._glue + text, lambda: self._make(self._glue + text)), ""
         return self._cached(text, lambda: self._base(text).with_source(text, name="")), prefix
 
@@ -170,8 +166,8 @@ class Renderer:
         pending = [text]
         while pending:
             source = pending.pop()
-            names = set(_names(_CALL, source))
-            dynamic = source.count("include") > len(_CALL.findall(source))
+            names = set(_names(CALL, source))
+            dynamic = source.count("include") > len(CALL.findall(source))
             for index, defined in enumerate(self._definitions):
                 if index not in wanted and (dynamic or defined & names):
                     wanted.add(index)
@@ -224,87 +220,6 @@ class Renderer:
 
 def _names(pattern: re.Pattern[str], text: str) -> list[str]:
     return [quoted or raw for quoted, raw in pattern.findall(text)]
-
-
-def outside_definitions(text: str) -> str:
-    """Return shared templates' own text: what stands outside `define` and would precede every package."""
-    if "{{" not in text:
-        return text
-    return _strip_definitions(text)
-
-
-_ACTION = re.compile(r"\{\{(?P<left>-\s)?\s*(?P<word>/\*|[A-Za-z]*)")
-
-
-def _strip_definitions(text: str) -> str:
-    pieces: list[str] = []
-    depth = 0
-    cursor = 0
-    trim = False
-    while True:
-        match = _ACTION.search(text, cursor)
-        piece = text[cursor : match.start() if match else len(text)]
-        if depth == 0:
-            if trim:
-                piece = piece.lstrip(" \t\r\n")
-            if match and match["left"]:
-                piece = piece.rstrip(" \t\r\n")
-            pieces.append(piece)
-        if match is None:
-            return "".join(pieces)
-        end, trim = _action_end(text, match)
-        word = match["word"]
-        if word in {"define", "if", "with", "range", "block"}:
-            if depth == 0 and word != "define":
-                return "{{"
-            depth += 1
-        elif word == "end":
-            depth -= 1
-        elif depth == 0 and word != "/*":
-            return "{{"
-        cursor = end
-
-
-_ACTION_END = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|`[^`]*`|'(?:[^'\\\n]|\\.)*'|(?P<end>-?\}\})")
-
-
-def _action_end(text: str, start: re.Match[str]) -> tuple[int, bool]:
-    if start["word"] == "/*":
-        close = text.find("*/", start.end())
-        end = text.find("}}", close) if close >= 0 else -1
-        return (end + 2 if end >= 0 else len(text)), text[max(end - 1, 0) : end] == "-"
-    cursor = start.end()
-    while match := _ACTION_END.search(text, cursor):
-        if match["end"]:
-            return match.end(), match["end"].startswith("-")
-        cursor = match.end()
-    return len(text), False
-
-
-def _skeleton(text: str) -> tuple[str, list[str]]:
-    """Put short marks in place of long plain text, so that like templates are compiled once.
-
-    White space around an action stays where it is, because actions may trim it.
-    """
-    if "\x00" in text or _DEFINE.search(text):
-        return text, []
-    parts: list[str] = []
-    pieces: list[str] = []
-    cursor = 0
-    while True:
-        match = _ACTION.search(text, cursor)
-        plain = text[cursor : match.start() if match else len(text)]
-        core = plain.strip(" \t\r\n")
-        if len(core) > _SHORT:
-            start = plain.index(core)
-            parts += (plain[:start], f"\x00{len(pieces)}\x00", plain[start + len(core) :])
-            pieces.append(core)
-        else:
-            parts.append(plain)
-        if match is None:
-            return "".join(parts), pieces
-        cursor = _action_end(text, match)[0]
-        parts.append(text[match.start() : cursor])
 
 
 def _substitute(text: str, values: Mapping[Scalar, Value], log: ReadLog) -> str | None:
@@ -400,4 +315,4 @@ def _message(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-__all__ = ["Rendered", "Renderer", "TemplateFile", "TemplateSettings", "outside_definitions"]
+__all__ = ["Rendered", "Renderer", "TemplateFile", "TemplateSettings"]
