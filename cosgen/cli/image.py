@@ -31,6 +31,15 @@ from cosgen.upgrade.image import find_platforms, from_layers, move_tag, push, ve
 from cosgen.upgrade.oci import ImageFacts
 
 _SHOWN = 20  # paths of each kind, unless --verbose
+_PUSH_EPILOG = """\b
+Example:
+  cosgen image push --channel testing
+"""
+_COMMIT_EPILOG = """\b
+Example:
+  docker run --name edit ghcr.io/acme/os:stable sh -c 'echo hello > /etc/motd'
+  cosgen image commit edit --channel edge --dry-run
+"""
 
 
 @click.group()
@@ -38,7 +47,7 @@ def command() -> None:
     """Deliver upgrades as container images, tagged by channel."""
 
 
-@command.command("push")
+@command.command("push", epilog=_PUSH_EPILOG)
 @click.option("--channel", required=True, help="Channel whose images are pushed.")
 @click.option(
     "--package", default="", metavar="CATEGORY/NAME", help="The system.  [default: upgrade.package]"
@@ -57,13 +66,9 @@ def push_images(
     single_writer: bool,
     options: ProjectOptions,
 ) -> None:
-    r"""Push the images of a channel and point the channel's tags at them.
+    """Push the images of a channel and point the channel's tags at them.
 
     What is in the registry already is not made again: after a promotion or a rollback this only moves tags.
-
-    \b
-    Example:
-      cosgen image push --channel testing
     """
     opened = open_session(options, storage, single_writer=single_writer)
     repository = open_repository(opened.session.store, opened.session)
@@ -153,7 +158,7 @@ def verify_images(channel: str, *, storage: str, single_writer: bool, options: P
         print(f"{name}:{channel} is {digest}")
 
 
-@command.command("commit")
+@command.command("commit", epilog=_COMMIT_EPILOG)
 @click.argument("container")
 @click.option("--channel", required=True, help="Tag that the image gets.")
 @click.option("--images", default="", metavar="REPOSITORY", help="Where to.  [default: registry.images]")
@@ -178,14 +183,9 @@ def commit_container(  # noqa: PLR0913 - one parameter for each option
     single_writer: bool,
     options: ProjectOptions,
 ) -> None:
-    r"""Make an upgrade image of a running or stopped container: the `docker commit` way, looked through.
+    """Make an upgrade image of a running or stopped container: the `docker commit` way, looked through.
 
     Secrets and traces of the machine (host keys, machine-id, caches, histories) are refused unless allowed.
-
-    \b
-    Example:
-      docker run --name edit ghcr.io/acme/os:stable sh -c 'echo hello > /etc/motd'
-      cosgen image commit edit --channel edge --dry-run
     """
     opened = open_session(options, storage, single_writer=single_writer)
     with _exported(container, allow) as (report, exported):

@@ -23,8 +23,14 @@ from cosgen.repository.publish import PublishOptions, PublishReport, publish
 from cosgen.repository.publish_plan import Policy, PublishRequest
 from cosgen.repository.upload import Journal
 
+_EPILOG = """\b
+Examples:
+  cosgen publish build/artifacts --channel testing
+  cosgen publish build/artifacts --channel testing --storage ./repo --dry-run
+"""
 
-@click.command()
+
+@click.command(epilog=_EPILOG)
 @click.argument("folders", nargs=-1, metavar="[DIR]...", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--channel", required=True, help="Channel that gets the packages.")
 @click.option(
@@ -60,13 +66,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
     storage: str,
     options: ProjectOptions,
 ) -> None:
-    r"""Publish finished builds to a channel.
-
-    \b
-    Examples:
-      cosgen publish build/artifacts --channel testing
-      cosgen publish build/artifacts --channel testing --storage ./repo --dry-run
-    """
+    """Publish finished builds to a channel."""
     if not folders and not from_registry:
         raise click.UsageError("give the folders that `cosgen build --output` wrote to, or --from-registry")
     if from_registry and plan_file is None:
