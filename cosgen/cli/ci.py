@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cosgen import __version__
-from cosgen.cli.context import ProjectOptions, project_options
+from cosgen.cli.context import ProjectOptions, project_options, source_date_epoch, stop_on_errors
 from cosgen.errors import BuildError, DriftError, ManifestError, Problem
 
 if TYPE_CHECKING:
@@ -92,7 +92,11 @@ def command(
 def _load(options: ProjectOptions) -> "Project":
     from cosgen.manifest.loader import load_project
 
-    return load_project(options.project, trees=options.trees, values=options.values)
+    project = load_project(
+        options.project, trees=options.trees, values=options.values, environment=dict(os.environ)
+    )
+    stop_on_errors(project.problems)
+    return project
 
 
 def _emit(
@@ -118,11 +122,13 @@ def _emit(
 
 
 def _graphs(project: "Project", variants: Sequence["Variant"]) -> Iterator["Graph"]:
-    from cosgen.graph.graph import think
+    from cosgen.graph.graph import think_variant
     from cosgen.manifest.loader import load_tree
+    from cosgen.manifest.lock import Lock
 
     for variant in variants:
-        yield think(load_tree(project, variant))
+        tree = load_tree(project, variant, source_date_epoch=source_date_epoch())
+        yield think_variant(project, tree, Lock())  # pins change digests, which no pipeline shows
 
 
 def _present(root: Path, provider: str) -> dict[str, str]:

@@ -46,9 +46,12 @@ def emit(
 ) -> tuple[GeneratedFile, ...]:
     """Return all files of one provider, sorted by path, after they passed every rule.
 
+    Settings and variants come apart from the project, since a command line may ask for fewer variants, and
+    since nothing else of a project goes into pipelines.
+
     Args:
         config: The settings of the project.
-        variants: Its variants.
+        variants: Those of its variants that are asked for.
         graphs: Its graphs; may be empty where `needs_graphs` says so.
         provider: For whom.
         version: Of cosgen.

@@ -27,7 +27,7 @@ class BuildNode:
 
 
 def nodes_of(graphs: Iterable["Graph"]) -> tuple[BuildNode, ...]:
-    """Return the packages of some graphs, needs first.
+    """Return what some graphs are to build, needs first: their targets, not what is skipped or not selected.
 
     A package's version is named only where the tree has several versions of it, so that raising a version
     does not change the pipelines.
@@ -39,8 +39,12 @@ def nodes_of(graphs: Iterable["Graph"]) -> tuple[BuildNode, ...]:
     problems: list[Problem] = []
     for graph in graphs:
         words = _words(graph)
+        targets = frozenset(graph.targets)
         for fingerprint in graph.order:
+            if fingerprint not in targets:
+                continue
             node = graph.nodes[fingerprint]
+            needs = {graph.nodes[need].redirect or need for need in node.needs}
             if not is_package_word(words[fingerprint]):
                 problems.append(_bad_name(words[fingerprint], node.package.origin))
             nodes.append(
@@ -49,7 +53,7 @@ def nodes_of(graphs: Iterable["Graph"]) -> tuple[BuildNode, ...]:
                     word=words[fingerprint],
                     variant=graph.tree.variant,
                     needs=tuple(
-                        f"{graph.tree.variant.key}:{words[need]}" for need in node.needs if need in words
+                        sorted(f"{graph.tree.variant.key}:{words[need]}" for need in needs & targets)
                     ),
                 )
             )
