@@ -36,9 +36,8 @@ Examples:
 @click.option(
     "--policy",
     type=click.Choice([str(policy) for policy in Policy]),
-    default="merge",
-    show_default=True,
-    help="merge: add to what is there; replace: become exactly this; fail: stop when the channel moves.",
+    help="merge: add to what is there; replace: become exactly this; fail: stop when the channel moves. "
+    " [default: repository.policy, merge]",
 )
 @click.option(
     "--plan",
@@ -55,7 +54,7 @@ Examples:
 def command(  # noqa: PLR0913  # one parameter for each option
     folders: tuple[Path, ...],
     channel: str,
-    policy: str,
+    policy: str | None,
     plan_file: Path | None,
     tag: str,
     note: str,
@@ -84,7 +83,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
     with tempfile.TemporaryDirectory(prefix="cosgen-publish-") as scratch:
         if from_registry and plan:
             folders = (*folders, *_fetch(opened, plan, Path(scratch)))
-        done = publish(opened.session, _request(folders, channel, Policy(policy), plan), choices)
+        done = publish(opened.session, _request(folders, channel, _policy(opened, policy), plan), choices)
     _tell(done, opened.counted.requests, dry_run=dry_run)
 
 
@@ -97,6 +96,10 @@ def _request(folders: tuple[Path, ...], channel: str, policy: Policy, plan: Plan
         policy=policy,
         wanted=_wanted(plan),
     )
+
+
+def _policy(opened: Opened, given: str | None) -> Policy:
+    return Policy(given or (opened.config.repository.policy if opened.config else Policy.MERGE))
 
 
 def _planned_variants(plan: Plan | None) -> dict[str, tuple[Variant, str]]:

@@ -126,9 +126,10 @@ class RepositoryConfig:
     region: str = setting("S3 region.", "")
     compression: CompressionConfig = setting("Archive compression.", CompressionConfig)
     policy: str = setting(
-        "What to do when a published version has other content.",
-        "fail",
-        choices=("fail", "replace", "merge"),
+        "What a publish does: `merge` adds to the channel, `replace` makes it exactly what is given, "
+        "`fail` adds, and stops when somebody else moved the channel meanwhile.",
+        "merge",
+        choices=("merge", "replace", "fail"),
     )
     single_writer: bool = setting(
         "Accept a store without conditional writes; then only one job may write.",

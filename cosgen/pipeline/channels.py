@@ -42,12 +42,19 @@ def pipelines_of(scene: Scene, shape: Shape, units: Units) -> tuple[Pipeline, ..
         units: Returns the packages, grouped as the shape asks, of some variants.
     """
     channels = scene.channels
-    requests = (request_pipeline(scene, channels[0]),) if scene.config.ci.pull_requests.enabled else ()
+    base = _request_base(scene, channels)
+    requests = (request_pipeline(scene, base),) if scene.config.ci.pull_requests.enabled else ()
     made = tuple(
         promote_pipeline(scene, channel) if channel.from_ else channel_pipeline(scene, channel, shape, units)
         for channel in channels
     )
     return (*requests, *made, maintenance_pipeline(scene))
+
+
+def _request_base(scene: Scene, channels: Sequence[ChannelConfig]) -> ChannelConfig:
+    """Return the channel that requests are planned against: the one their branch feeds, else the first."""
+    branch = scene.config.ci.default_branch
+    return next((channel for channel in channels if channel.on.branch == branch), channels[0])
 
 
 def request_pipeline(scene: Scene, base: ChannelConfig) -> Pipeline:
