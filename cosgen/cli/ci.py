@@ -4,6 +4,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,17 @@ class _ProvidersOrCommand(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Move provider names out of the way of the subcommand's name."""
-        chosen = [word for word in args if word in FOLDERS]
-        if chosen and not any(word in self.commands for word in args):
+        takers = {name for item in self.params if _takes_value(item) for name in item.opts}
+        words = [word for before, word in pairwise(["", *args]) if before not in takers]
+        chosen = [word for word in words if word in FOLDERS]
+        if chosen and not any(word in self.commands for word in words):
             ctx.meta["providers"] = chosen
             args = [word for word in args if word not in FOLDERS]
         return super().parse_args(ctx, args)
+
+
+def _takes_value(item: click.Parameter) -> bool:
+    return isinstance(item, click.Option) and not item.is_flag
 
 
 @click.group(

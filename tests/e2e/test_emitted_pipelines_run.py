@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from tests.fakes.pipelines import config, nodes
 
 FAKES = Path(__file__).parents[1] / "fakes"
 BIN = Path(sys.executable).parent
-NPM = Path(os.environ.get("COSGEN_NPM", "/work/npm/node_modules/.bin"))
+NodeTool = Callable[[str], tuple[str, ...]]
 X86 = Variant("", "x86_64")
 KEYS = {node.key: [f"{need}@1.0" for need in node.needs] for node in nodes()}
 GRAPH = {f"{key}@1.0": needs for key, needs in KEYS.items()}
@@ -159,8 +160,10 @@ def test_a_github_request_builds_and_writes_nothing(tmp_path: Path) -> None:
     assert not [call for call in place.events("call") if "--push" in call or call.startswith("publish")]
 
 
-def gitlab(place: Place, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [str(NPM / "gitlab-ci-local"), "--force-shell-executor", "--no-color", *options]
+def gitlab(
+    place: Place, tool: tuple[str, ...], *options: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    command = [*tool, "--force-shell-executor", "--no-color", *options]
     for name, value in variables.items():
         command += ["--variable", f"{name}={value}"]
     return subprocess.run(
@@ -175,13 +178,14 @@ def gitlab(place: Place, *options: str, **variables: str) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("shape", ["static", "chunks", "workers"])
-def test_gitlab_pipelines_build_in_order_and_only_what_is_missing(tmp_path: Path, shape: str) -> None:
-    if not (NPM / "gitlab-ci-local").exists():
-        pytest.skip("gitlab-ci-local is not installed")
+def test_gitlab_pipelines_build_in_order_and_only_what_is_missing(
+    tmp_path: Path, node_tool: NodeTool, shape: str
+) -> None:
+    tool = node_tool("gitlab-ci-local")
     place = Place(tmp_path, Provider.GITLAB, shape)
     place.clear()
     (place.state / "fail").write_text("x86_64:base/left@1.0")
-    red = gitlab(place, CI_PIPELINE_SOURCE="push")
+    red = gitlab(place, tool, CI_PIPELINE_SOURCE="push")
     assert red.returncode != 0, red.stdout
     assert "x86_64:system/os@1.0" not in place.events("build"), red.stdout
     assert "x86_64:live/boot@1.0" in place.events("build"), red.stdout
@@ -189,7 +193,7 @@ def test_gitlab_pipelines_build_in_order_and_only_what_is_missing(tmp_path: Path
 
     place.clear()
     (place.state / "fail").unlink()
-    green = gitlab(place, CI_PIPELINE_SOURCE="push")
+    green = gitlab(place, tool, CI_PIPELINE_SOURCE="push")
     assert green.returncode == 0, green.stdout
     assert place.events("build") == ["x86_64:base/left@1.0", "x86_64:system/os@1.0"], green.stdout
     assert [call for call in place.events("call") if call.startswith("publish")]
@@ -199,15 +203,16 @@ def test_keys_of_the_graph_are_keys_of_plans() -> None:
     assert package_key("x86_64", "base/root", "1.0") in GRAPH
 
 
-def test_a_gitlab_child_pipeline_builds_in_order_and_its_gate_judges(tmp_path: Path) -> None:
+def test_a_gitlab_child_pipeline_builds_in_order_and_its_gate_judges(
+    tmp_path: Path, node_tool: NodeTool
+) -> None:
     """The child is run by its file: gitlab-ci-local passes over triggers of jobs with `:` in their names."""
-    if not (NPM / "gitlab-ci-local").exists():
-        pytest.skip("gitlab-ci-local is not installed")
+    tool = node_tool("gitlab-ci-local")
     place = Place(tmp_path, Provider.GITLAB, "child")
     place.clear()
     (place.state / "fail").write_text("x86_64:base/left@1.0")
-    gitlab(place, "testing:plan", "testing:child", CI_PIPELINE_SOURCE="push")
-    red = gitlab(place, "--file", "child.yml")
+    gitlab(place, tool, "testing:plan", "testing:child", CI_PIPELINE_SOURCE="push")
+    red = gitlab(place, tool, "--file", "child.yml")
     assert red.returncode != 0, red.stdout
     assert "x86_64:system/os@1.0" not in place.events("build"), red.stdout
     assert "x86_64:live/boot@1.0" in place.events("build"), red.stdout
@@ -215,7 +220,7 @@ def test_a_gitlab_child_pipeline_builds_in_order_and_its_gate_judges(tmp_path: P
     place.clear()
     (place.state / "fail").unlink()
     shutil.rmtree(place.root / "results", ignore_errors=True)
-    gitlab(place, "testing:plan", "testing:child", CI_PIPELINE_SOURCE="push")
-    green = gitlab(place, "--file", "child.yml")
+    gitlab(place, tool, "testing:plan", "testing:child", CI_PIPELINE_SOURCE="push")
+    green = gitlab(place, tool, "--file", "child.yml")
     assert green.returncode == 0, green.stdout
     assert place.events("build") == ["x86_64:base/left@1.0", "x86_64:system/os@1.0"], green.stdout

@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Path:
         folder.mkdir(parents=True)
         category, _, short = name.partition("/")
         (folder / "definition.yaml").write_text(f"category: {category}\nname: {short}\nversion: '1.0'\n")
-        (folder / "build.yaml").write_text(f"image: alpine:3\n{requires}" if not requires else requires)
+        (folder / "build.yaml").write_text(requires or "image: alpine:3\n")
     return tmp_path
 
 
