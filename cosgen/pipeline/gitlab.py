@@ -3,9 +3,10 @@
 Jobs `extend` hidden ones, since GitLab counts the memory of the whole configuration and not its bytes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from cosgen.graph.chunk import Join, limit_needs
 from cosgen.pipeline.gitlab_steps import (
     artifacts_of,
     id_tokens_of,
@@ -243,27 +244,41 @@ def _parallel(job: Job) -> dict[str, object]:
 
 def fan_in(jobs: Iterable[Job], limit: int = MAX_NEEDS) -> tuple[Job, ...]:
     """Put join jobs between a job and more needs than GitLab takes; the order of jobs stays valid."""
+    jobs = tuple(jobs)
+    wide = {job.id: job for job in jobs if len(job.needs) > limit and not _collects(job)}
+    if not wide:
+        return jobs
+    bounded, joins = limit_needs({name: _beside_plan(job) for name, job in wide.items()}, limit - 1)
+    first = next(iter(wide.values()))
+    ids = {join.name: f"{first.id}--{join.name}" for join in joins}  # other pipelines of the file join too
+    waiting = {ids[join.name]: _join(first, ids, join) for join in joins}
     result: list[Job] = []
     for job in jobs:
-        collects = job.condition.when is When.ENDED and job.stage == "collect"
-        needs = job.needs
-        level = 0
-        while len(needs) > limit and not collects:
-            level += 1
-            groups = [needs[start : start + limit] for start in range(0, len(needs), limit)]
-            joins = [_join(job, group, level, number) for number, group in enumerate(groups)]
-            result.extend(joins)
-            needs = tuple(join.id for join in joins)
-        result.append(job if needs is job.needs else _with_needs(job, needs))
+        if job.id in wide:
+            job = _with_needs(job, tuple(ids.get(need, need) for need in bounded[job.id]))  # noqa: PLW2901 - the same job
+            result.extend(_take(waiting, job.needs))
+        result.append(job)
     return tuple(result)
 
 
-def _join(job: Job, needs: tuple[str, ...], level: int, number: int) -> Job:
+def _collects(job: Job) -> bool:
+    return job.condition.when is When.ENDED and job.stage == "collect"
+
+
+def _take(waiting: dict[str, Job], needs: Iterable[str]) -> Iterator[Job]:
+    """Take the joins that some needs name, those beneath them first."""
+    for need in needs:
+        if join := waiting.pop(need, None):
+            yield from _take(waiting, join.needs)
+            yield join
+
+
+def _join(job: Job, ids: Mapping[str, str], join: Join) -> Job:
     return Job(
-        id=f"{job.id}--join-{level}-{number}",
+        id=ids[join.name],
         title="join",
         stage=job.stage,
-        needs=needs,
+        needs=tuple(ids.get(need, need) for need in join.needs),
         condition=Condition(),
         runner=job.runner,
         timeout=5,
@@ -271,5 +286,10 @@ def _join(job: Job, needs: tuple[str, ...], level: int, number: int) -> Job:
     )
 
 
+def _beside_plan(job: Job) -> tuple[str, ...]:
+    return tuple(need for need in job.needs if need != "plan")
+
+
 def _with_needs(job: Job, needs: tuple[str, ...]) -> Job:
-    return replace(job, needs=("plan", *(need for need in needs if need != "plan")))
+    """Replace needs; that of the plan, whose file is asked for, is never behind a join."""
+    return replace(job, needs=(*(need for need in job.needs if need == "plan"), *needs))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cosgen.errors import ManifestError, Origin, Problem
+from cosgen.graph.chunk import group_into
+from cosgen.graph.dag import Dag, levels, make_dag, transitive_reduction
 from cosgen.manifest.platform import Variant
 from cosgen.pipeline.commands import is_package_word
 from cosgen.pipeline.shapes import Unit
@@ -84,41 +86,17 @@ def _bad_name(word: str, origin: Origin) -> Problem:
     )
 
 
-def reduce_needs(nodes: Sequence[BuildNode]) -> dict[str, tuple[str, ...]]:
-    """Return for each key its needs without those that another need brings along (transitive reduction).
-
-    Args:
-        nodes: Needs first. Needs outside `nodes` are left out.
-
-    Source:
-        Aho, Garey, Ullman 1972; reachability as bit sets, so n²/8 bytes.
-    """
-    bit = {node.key: 1 << index for index, node in enumerate(nodes)}
-    above: dict[str, int] = {}
-    reduced: dict[str, tuple[str, ...]] = {}
-    for node in nodes:
-        needs = [need for need in dict.fromkeys(node.needs) if need in bit]
-        brought = 0
-        for need in needs:
-            brought |= above[need]
-        above[node.key] = brought
-        for need in needs:
-            above[node.key] |= bit[need]
-        reduced[node.key] = tuple(sorted(need for need in needs if not brought & bit[need]))
-    return reduced
-
-
 def static_units(nodes: Sequence[BuildNode]) -> tuple[Unit, ...]:
     """Return a unit a package, with exact needs."""
     several = len({node.variant for node in nodes}) > 1
-    reduced = reduce_needs(nodes)
+    reduced = transitive_reduction(_dag(nodes))
     return tuple(
         Unit(
             key=node.key,
             title=f"{node.word} ({node.variant.key})" if several else node.word,
             variant=node.variant,
             packages=(node.word,),
-            needs=reduced[node.key],
+            needs=tuple(sorted(reduced[node.key])),
             seconds=node.seconds,
         )
         for node in nodes
@@ -126,62 +104,40 @@ def static_units(nodes: Sequence[BuildNode]) -> tuple[Unit, ...]:
 
 
 def chunk_units(nodes: Sequence[BuildNode], limit: int) -> tuple[Unit, ...]:
-    """Return at most about `limit` units, each of packages of one level of one variant.
-
-    No package of a level needs another of it, so units cannot need each other in a circle. Leaves, which
-    nothing waits for, are put together apart from the rest.
+    """Return at most about `limit` units of packages of one variant each, grouped by `graph/chunk.py`.
 
     Args:
         nodes: Needs first.
-        limit: Units to have at most; more only when there are more levels than that.
+        limit: Units to have at most, shared out among the variants by their packages; more only when there
+            are more levels than that.
     """
-    groups = _levels(nodes)
-    size = max(1, -(-len(nodes) // limit))
-    while sum(-(-len(group) // size) for group in groups.values()) > limit and size < len(nodes):
-        size += max(1, size // 8)
-    chunks: list[list[BuildNode]] = []
-    for group in groups.values():
-        parts = -(-len(group) // size)
-        chunks.extend(group[index::parts] for index in range(parts))
-    return _chunk_units(chunks)
-
-
-def _levels(nodes: Sequence[BuildNode]) -> dict[tuple[int, bool, Variant], list[BuildNode]]:
-    level: dict[str, int] = {}
-    needed = {need for node in nodes for need in node.needs}
-    for node in nodes:
-        level[node.key] = 1 + max((level[need] for need in node.needs if need in level), default=-1)
-    groups: dict[tuple[int, bool, Variant], list[BuildNode]] = {}
-    for node in sorted(nodes, key=lambda node: (level[node.key], node.key)):
-        leaf = node.key not in needed
-        groups.setdefault((level[node.key], leaf, node.variant), []).append(node)
-    return dict(sorted(groups.items(), key=lambda item: (item[0][0], item[0][1], item[0][2])))
-
-
-def _chunk_units(chunks: Sequence[Sequence[BuildNode]]) -> tuple[Unit, ...]:
-    home = {node.key: index for index, chunk in enumerate(chunks) for node in chunk}
-    key = [f"{chunk[0].variant.key}:c{index:04d}" for index, chunk in enumerate(chunks)]
-    quotient = [
-        BuildNode(
-            key=key[index],
-            word=key[index],
-            variant=chunk[0].variant,
-            needs=tuple(sorted({key[home[need]] for node in chunk for need in node.needs if need in home})),
-        )
-        for index, chunk in enumerate(chunks)
-    ]
-    reduced = reduce_needs(quotient)
+    variants = sorted({node.variant for node in nodes})
     return tuple(
-        Unit(
-            key=key[index],
-            title=_chunk_title(chunk),
-            variant=chunk[0].variant,
-            packages=tuple(node.word for node in chunk),
-            needs=reduced[key[index]],
-            seconds=sum(node.seconds for node in chunk),
-        )
-        for index, chunk in enumerate(chunks)
+        unit for variant in variants for unit in _chunks_of(only(nodes, [variant]), limit / len(nodes))
     )
+
+
+def _chunks_of(nodes: Sequence[BuildNode], share: float) -> Sequence[Unit]:
+    """Group the packages of one variant into `share` units a package."""
+    dag = _dag(nodes)
+    least = 2 + max(levels(dag).values())  # a chunk a level, and the leaves
+    known = {node.key: node for node in nodes}
+    variant = nodes[0].variant
+    return [
+        Unit(
+            key=f"{variant.key}:{chunk.name}",
+            title=_chunk_title([known[key] for key in chunk.members]),
+            variant=variant,
+            packages=tuple(known[key].word for key in chunk.members),
+            needs=tuple(f"{variant.key}:{need}" for need in chunk.needs),
+            seconds=chunk.weight,
+        )
+        for chunk in group_into(dag, max(least, int(share * len(nodes))))
+    ]
+
+
+def _dag(nodes: Sequence[BuildNode]) -> Dag:
+    return make_dag({node.key: node.needs for node in nodes}, {node.key: node.seconds for node in nodes})
 
 
 def _chunk_title(chunk: Sequence[BuildNode]) -> str:

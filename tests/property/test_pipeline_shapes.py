@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cosgen.pipeline.emit import pipelines_for
 from cosgen.pipeline.scene import Provider, Scene, Shape
-from cosgen.pipeline.units import BuildNode, reduce_needs
+from cosgen.pipeline.units import BuildNode, chunk_units, static_units
 from cosgen.pipeline.yaml_text import print_yaml
 from tests.fakes.pipelines import X86, config, nodes
 
@@ -53,7 +53,7 @@ def test_every_package_is_built_once_after_all_it_needs(
 
 @given(graphs())
 def test_reduction_keeps_what_is_reachable(graph: tuple[BuildNode, ...]) -> None:
-    reduced = reduce_needs(graph)
+    reduced = {unit.key: unit.needs for unit in static_units(graph)}
 
     def closure(needs: dict[str, tuple[str, ...]]) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
@@ -63,6 +63,22 @@ def test_reduction_keeps_what_is_reachable(graph: tuple[BuildNode, ...]) -> None
         return found
 
     assert closure(reduced) == closure({node.key: node.needs for node in graph})
+
+
+@given(graphs(), st.integers(1, 60))
+def test_chunks_are_no_more_than_asked_unless_there_are_more_levels(
+    graph: tuple[BuildNode, ...], limit: int
+) -> None:
+    level: dict[str, int] = {}
+    for node in graph:
+        level[node.key] = 1 + max((level[need] for need in node.needs), default=-1)
+    units = chunk_units(graph, limit)
+    assert len(units) <= max(limit, 2 + max(level.values(), default=-1))
+    assert len(units) <= len(graph)
+    ended: set[str] = set()
+    for unit in units:
+        assert set(unit.needs) <= ended, "chunks stand after those they need"
+        ended.add(unit.key)
 
 
 VALUES = st.recursive(
