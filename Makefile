@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PYTEST ?= -n $(WORKERS) --dist loadfile
 
+# Debian and its kin ship Python without what makes virtual environments.
+GET_VENV = { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -qq update && \
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends python3-venv >/dev/null; } || \
+	{ echo "python3-venv is missing: install it (apt-get install python3-venv), then run make again" >&2; exit 1; }
+
 .PHONY: help demo test lint bench engines clean
 .DEFAULT_GOAL := help
 
@@ -31,7 +36,8 @@ engines: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cosgen needs Python 3.11 or newer: make PYTHON=python3.12")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m ensurepip --version >/dev/null 2>&1 || test -x $(BIN)/pip || $(GET_VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,engines]' || $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
