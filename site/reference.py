@@ -1,7 +1,7 @@
 """Write the reference pages of cosgen's documentation from the code itself.
 
-    python site/reference.py          write docs/reference/*.md
-    python site/reference.py --check  exit 8 when they are not what the code would write
+python site/reference.py          write docs/reference/*.md
+python site/reference.py --check  exit 8 when they are not what the code would write
 """
 
 import difflib
@@ -46,7 +46,9 @@ def find_drift(pages: Mapping[str, str]) -> Iterator[str]:
     for name, text in pages.items():
         path = FOLDER / name
         found = path.read_text(encoding="utf-8") if path.exists() else ""
-        yield from difflib.unified_diff(found.splitlines(True), text.splitlines(True), name, f"{name} (from the code)")
+        yield from difflib.unified_diff(
+            found.splitlines(True), text.splitlines(True), name, f"{name} (from the code)"
+        )
     for path in sorted(FOLDER.glob("*.md")):
         if path.name not in pages:
             yield f"{path.name} is made by nothing\n"
@@ -67,10 +69,14 @@ def make_pages() -> Iterator[tuple[str, str]]:
 def commands_page() -> str:
     """Return the page of all commands, as `--help` tells them."""
     lines = [MADE, "# Commands\n"]
-    lines.append("Every command takes `--help`. What a command makes goes to standard output, talk to standard error.\n")
+    lines.append(
+        "Every command takes `--help`. What a command makes goes to standard output, talk to standard error.\n"
+    )
     lines.append("| command | does |\n| --- | --- |")
     found = {name: _command(name) for name in COMMANDS}
-    lines += [f"| [`cosgen {name}`](#cosgen-{name}) | {COMMANDS[name]} |" for name, one in found.items() if one]
+    lines += [
+        f"| [`cosgen {name}`](#cosgen-{name}) | {COMMANDS[name]} |" for name, one in found.items() if one
+    ]
     lines.append("")
     for name, command in found.items():
         if command is not None:
@@ -198,21 +204,37 @@ def _kind(value: Mapping[str, Any]) -> str:
 def problems_page() -> str:
     """Return the page of problem ids, from every room's table of rules."""
     lines = [MADE, "# Problem ids\n"]
-    lines.append("An id never changes its meaning; tools may match on it. `--format json` prints it as `id`.\n")
+    lines.append(
+        "An id never changes its meaning; tools may match on it. `--format json` prints it as `id`.\n"
+    )
     for room in ROOMS:
         rules = importlib.import_module(f"cosgen.{room}.rules").RULES
-        lines += [f"## {room}\n", "| id | what is wrong | why it matters | what to do |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"## {room}\n",
+            "| id | what is wrong | why it matters | what to do |",
+            "| --- | --- | --- | --- |",
+        ]
         for rule in sorted(rules.values(), key=lambda rule: rule.id):
             cells = (rule.title, rule.why, rule.fix)
-            lines.append(f"| <span id=\"{rule.id.lower()}\">{rule.id}</span> | " + " | ".join(_cell(_escape(cell)) for cell in cells) + " |")
+            lines.append(
+                f'| <span id="{rule.id.lower()}">{rule.id}</span> | '
+                + " | ".join(_cell(_escape(cell)) for cell in cells)
+                + " |"
+            )
         lines.append("")
     return "\n".join(lines)
 
 
 def exit_codes_page() -> str:
     """Return the page of exit codes, from the kinds of errors."""
-    rows = [(0, "Done."), (1, "A bug in cosgen: please report it with the output of `-v`."), (2, "The command line is not understood.")]
-    rows += [(kind.exit_code, (kind.__doc__ or "").splitlines()[0]) for kind in errors.CosgenError.__subclasses__()]
+    rows = [
+        (0, "Done."),
+        (1, "A bug in cosgen: please report it with the output of `-v`."),
+        (2, "The command line is not understood."),
+    ]
+    rows += [
+        (kind.exit_code, (kind.__doc__ or "").splitlines()[0]) for kind in errors.CosgenError.__subclasses__()
+    ]
     rows.append((130, "Ended by Ctrl-C."))
     lines = [MADE, "# Exit codes\n", "| code | meaning |", "| --- | --- |"]
     lines += [f"| {code} | {_escape(text)} |" for code, text in sorted(set(rows))]
@@ -227,7 +249,7 @@ def interfaces_page() -> str:
     )
     lines += [
         "## Problems\n",
-        "`--format json` prints `{\"problems\": […]}`; each has `id`, `severity` (`error`, `warning`), `what`, `fix`, and `origin` "
+        '`--format json` prints `{"problems": […]}`; each has `id`, `severity` (`error`, `warning`), `what`, `fix`, and `origin` '
         "(`path`, `line`, `column`) or `null`. `--format github` prints workflow annotations.\n",
         "## The site's JSON API\n",
         "`cosgen site build` writes static files below `api/v1/`, and their JSON Schemas below `api/v1/schema/`.\n",
@@ -241,7 +263,13 @@ def interfaces_page() -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("<", "&lt;").replace(">", "&gt;").replace("[", "\\[").replace("*", "\\*").replace("_", "\\_")
+    return (
+        text.replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("[", "\\[")
+        .replace("*", "\\*")
+        .replace("_", "\\_")
+    )
 
 
 def _cell(text: str) -> str:
