@@ -84,26 +84,37 @@ def make_element(package: Package, spec_hash: str) -> Element:
 class Chain(Sequence[Link]):
     """The links of a chain, target last; each is made, and its hashes computed, when it is looked at."""
 
-    __slots__ = ("_elements", "_hash", "names")
+    __slots__ = ("_elements", "_hash", "_rolled", "names")
 
     def __init__(self, names: tuple[Fingerprint, ...], elements: Mapping[Fingerprint, Element]) -> None:
         """Make a chain of at least one package; `elements` has every name."""
         self.names = names
         self._elements = elements
         self._hash = ""
+        self._rolled = (0, sha256())  # the longest prefix hashed so far
 
     @property
     def package_hash(self) -> str:
         """Luet's PackageHash of the target."""
         if not self._hash:
-            self._hash = self.prefix_hash(len(self.names))
+            lines = b"".join([self._elements[name].line for name in self.names])
+            self._hash = sha256(lines).hexdigest()
         return self._hash
 
     def prefix_hash(self, length: int) -> str:
-        """Return the hash over the first elements: PackageHash of the last, BuildHash of what follows."""
+        """Return the hash over the first elements: PackageHash of the last, BuildHash of what follows.
+
+        Asked for in rising order, each element is hashed once.
+        """
         if not length:
             return sha256(self._elements[self.names[0]].base_line).hexdigest()
-        return sha256(b"".join([self._elements[name].line for name in self.names[:length]])).hexdigest()
+        done, rolled = self._rolled
+        if length < done:
+            done, rolled = 0, sha256()
+        for name in self.names[done:length]:
+            rolled.update(self._elements[name].line)
+        self._rolled = (length, rolled)
+        return rolled.hexdigest()
 
     def builder_tag(self, at: int) -> str:
         """Return the tag of the builder at one place."""

@@ -20,6 +20,7 @@ from cosgen.manifest.tree import ContextFile, Package, Tree
 from cosgen.manifest.values import Value, decode_values, fill, merge_layers
 
 _REQUIRES = re.compile(r"^[\"']?requires[\"']?\s*:.*(?:\n(?![A-Za-z\"'#]).*)*", re.MULTILINE | re.IGNORECASE)
+_ASSIGNMENT = re.compile(r"\{\{-?\s*\$\w+\s*:?=[^{}]*\}\}")  # prints nothing, whatever the values
 _BRANCH = re.compile(r"\{\{-?\s*(if|with|range|block|define|end)\b")
 
 
@@ -253,7 +254,7 @@ def _is_conditional(build: str) -> bool:
     """Tell whether `requires` of a `build.yaml` stands inside a condition, or holds an action."""
     for match in _REQUIRES.finditer(build):
         before = [word == "end" for word in _BRANCH.findall(build, 0, match.start())]
-        if "{{" in match[0] or before.count(False) > before.count(True):
+        if "{{" in _ASSIGNMENT.sub("", match[0]) or before.count(False) > before.count(True):
             return True
     return False
 
