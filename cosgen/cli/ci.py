@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import click
 
 from cosgen import __version__
-from cosgen.cli.context import ProjectOptions, project_options, source_date_epoch, stop_on_errors
-from cosgen.errors import BuildError, DriftError, ManifestError, Problem
+from cosgen.cli.ci_calls import CALLS, load_sound
+from cosgen.cli.context import ProjectOptions, project_options, source_date_epoch
+from cosgen.cli.unchanged import Memory, cache_folder, matches
+from cosgen.errors import DriftError, ManifestError, Problem
 
 if TYPE_CHECKING:
     from cosgen.graph.model import Graph
-    from cosgen.graph.plan import Plan
     from cosgen.manifest.platform import Variant
     from cosgen.manifest.project import Project
     from cosgen.pipeline.drift import GeneratedFile
     from cosgen.pipeline.needs import Need
-    from cosgen.pipeline.results import Result
 
 FOLDERS = {"github": (".github/workflows",), "gitlab": (".gitlab/cosgen",)}
 SHAPES = ("auto", "static", "chunks", "workers", "child")
@@ -57,6 +57,7 @@ def _takes_value(item: click.Parameter) -> bool:
 @click.option("--open-pr", is_flag=True, help="Put the files on the bot branch; open or renew its request.")
 @click.option("--shape", type=click.Choice(SHAPES), default=None, help="Instead of `ci.shape`.")
 @click.option("--force", is_flag=True, help="Also replace files that cosgen did not make.")
+@click.option("--no-cache", is_flag=True, help="Render anew, whatever earlier runs remember.")
 @project_options
 @click.pass_context
 def command(
@@ -68,6 +69,7 @@ def command(
     open_pr: bool,
     shape: str | None,
     force: bool,
+    no_cache: bool,
 ) -> None:
     r"""Write the pipelines for GitHub Actions and GitLab CI.
 
@@ -79,11 +81,21 @@ def command(
     """
     if ctx.invoked_subcommand:
         return
-    project = _load(options)
+    memory = None
+    if not (to_stdout or open_pr or no_cache):
+        memory = _memory(options, providers=ctx.meta.get("providers"), shape=shape)
+        if memory and _is_unchanged(memory, options.project, quiet=check):
+            return
+    project = load_sound(options)
     chosen = ctx.meta.get("providers") or project.config.ci.providers
+    pins = _pins(options.project)
+    if memory:
+        memory.survey(project, _others(chosen))
     drifted: list[Problem] = []
+    made: dict[str, dict[str, str]] = {}
     for provider in chosen:
         files = _emit(project, options, provider, shape or "")
+        made[provider] = {file.path: file.text for file in files}
         if to_stdout:
             _print(files)
         elif check:
@@ -94,29 +106,60 @@ def command(
             _write(options.project, provider, files, force=force)
     if drifted:
         raise DriftError(*drifted)
+    if memory and pins == _pins(options.project):
+        memory.keep(made)
 
 
-def _load(options: ProjectOptions) -> "Project":
-    from cosgen.manifest.loader import load_project
+def _memory(options: ProjectOptions, **asked: object) -> Memory | None:
+    folder = cache_folder(os.environ)
+    request = {name: getattr(options, name) for name in ("trees", "values", "flavors", "arches")}
+    request |= {"root": os.path.abspath(options.project), "epoch": source_date_epoch()}  # noqa: PTH100 - not resolved
+    return Memory(folder, options.project, {**request, **asked}) if folder else None
 
-    project = load_project(
-        options.project, trees=options.trees, values=options.values, environment=dict(os.environ)
-    )
-    stop_on_errors(project.problems)
-    return project
+
+def _is_unchanged(memory: Memory, root: Path, *, quiet: bool) -> bool:
+    """Tell whether all files are what an earlier run made of the same inputs."""
+    from cosgen.pipeline.drift import is_ours
+
+    record = memory.recall()
+    if record is None or not matches(record, lambda provider: _present(root, provider), is_ours):
+        return False
+    for provider, files in record.outputs.items():
+        if not quiet:
+            _tell(provider, 0, len(files))
+    return True
+
+
+def _pins(root: Path) -> object:
+    """Return the pins that a run finds; a run that changes them cannot vouch for the next."""
+    from cosgen.pipeline.actions import choose_pins
+
+    return choose_pins(_proxy(root))
+
+
+def _others(providers: Sequence[str]) -> list[str]:
+    """Name the proxy workflow where it is an input and no output."""
+    from cosgen.pipeline.actions import PROXY_PATH
+
+    return [] if "github" in providers else [PROXY_PATH]
+
+
+def _proxy(root: Path) -> str | None:
+    from cosgen.pipeline.actions import PROXY_PATH
+
+    path = root / PROXY_PATH
+    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def _emit(
     project: "Project", options: ProjectOptions, provider: str, shape: str
 ) -> tuple["GeneratedFile", ...]:
-    from cosgen.pipeline.actions import PROXY_PATH
     from cosgen.pipeline.emit import emit, needs_graphs
     from cosgen.pipeline.scene import Provider
 
     variants = options.select_variants(project.variants)
     asked = shape or project.config.ci.shape
     graphs = list(_graphs(project, variants)) if needs_graphs(asked, Provider(provider)) else []
-    proxy = options.project / PROXY_PATH
     return emit(
         project.config,
         variants,
@@ -124,7 +167,7 @@ def _emit(
         Provider(provider),
         version=__version__,
         shape=asked,
-        proxy=proxy.read_text(encoding="utf-8") if proxy.is_file() else None,
+        proxy=_proxy(options.project),
     )
 
 
@@ -184,7 +227,11 @@ def _write(root: Path, provider: str, files: Sequence["GeneratedFile"], *, force
             part.replace(path)
         print(drift.path)
     same = len(files) - sum(drift.kind != "stale" for drift in drifts)
-    print(f"{provider}: {len(drifts)} written or removed, {same} as they were", file=sys.stderr)
+    _tell(provider, len(drifts), same)
+
+
+def _tell(provider: str, changed: int, same: int) -> None:
+    print(f"{provider}: {changed} written or removed, {same} as they were", file=sys.stderr)
 
 
 def _foreign(path: str) -> Problem:
@@ -209,151 +256,8 @@ def _open(project: "Project", provider: str, files: Sequence["GeneratedFile"]) -
     print(request.url)
 
 
-# --- calls of jobs ----------------------------------------------------------------------------------
-
-_plan_option = click.option(
-    "--plan", "plan_path", type=click.Path(dir_okay=False, path_type=Path), required=True
-)
-_results_option = click.option(
-    "--results", "results_path", type=click.Path(file_okay=False, path_type=Path), required=True
-)
-_to_option = click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="File of outputs.")
-
-
-def _plan(path: Path) -> "Plan":
-    from cosgen.graph.plan import plan_from_json
-
-    return plan_from_json(path.read_text(encoding="utf-8"))
-
-
-def _results(folder: Path) -> Iterator["Result"]:
-    from cosgen.pipeline.results import RESULT_SUFFIX, result_from_json
-
-    for path in sorted(folder.rglob(f"*{RESULT_SUFFIX}")):
-        try:
-            yield result_from_json(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            print(f"{path}: passed over: {error}", file=sys.stderr)
-
-
-def _append(path: Path | None, lines: Sequence[str]) -> None:
-    text = "".join(f"{line}\n" for line in lines)
-    if path is None:
-        print(text, end="")
-        return
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
-
-
-@command.command("outputs")
-@_plan_option
-@_to_option
-@click.option("--workers", type=click.IntRange(1, 250), default=20, show_default=True)
-@click.option("--components", is_flag=True, help="Workers take whole connected components.")
-def outputs(*, plan_path: Path, to: Path | None, workers: int, components: bool) -> None:
-    """Turn a plan into the outputs that other jobs of a run read."""
-    from cosgen.pipeline.outputs import outputs_of
-
-    _append(to, outputs_of(_plan(plan_path), workers=workers, components=components))
-
-
-@command.command("collect")
-@_plan_option
-@_results_option
-@_to_option
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
-@click.option("--summary", type=click.Path(dir_okay=False, path_type=Path))
-@project_options
-def collect(
-    *,
-    options: ProjectOptions,
-    plan_path: Path,
-    results_path: Path,
-    to: Path | None,
-    output: Path,
-    summary: Path | None,
-) -> None:
-    """Lay results beside a plan, and say what came of it."""
-    from cosgen.pipeline.results import State, collect_results, summary_of
-
-    optional = _load(options).config.ci.optional_variants
-    outcome = collect_results(_plan(plan_path), _results(results_path), optional)
-    output.write_text(outcome.to_json(), encoding="utf-8")
-    if summary:
-        _append(summary, [summary_of(outcome)])
-    counts = [
-        f"built={outcome.count(State.BUILT)}",
-        f"failed={outcome.count(State.FAILED)}",
-        f"missing={outcome.count(State.MISSING, State.BLOCKED)}",
-    ]
-    print(f"{outcome.verdict}: {', '.join(counts)}", file=sys.stderr)
-    if to:
-        _append(to, [f"verdict={outcome.verdict}", *counts])
-
-
-@command.command("left")
-@_plan_option
-@_results_option
-@_to_option
-def left(*, plan_path: Path, results_path: Path, to: Path | None) -> None:
-    """Say whether something of a plan is left that nobody tried."""
-    from cosgen.pipeline.results import left_over
-
-    rest = left_over(_plan(plan_path), _results(results_path))
-    _append(to, [f"left={'true' if rest else 'false'}"])
-    print(f"{len(rest)} left over", file=sys.stderr)
-
-
-@command.command("gate")
-@click.option("--outcome", "path", type=click.Path(dir_okay=False, path_type=Path), required=True)
-def gate(*, path: Path) -> None:
-    """Fail when a collected outcome is red."""
-    import json
-
-    outcome = json.loads(path.read_text(encoding="utf-8"))
-    if outcome["verdict"] == "green":
-        return
-    problems = [
-        Problem(
-            what=f"{key} is {outcome['states'][key]}: {outcome['reasons'].get(key, 'no record')}",
-            fix="look at its log, and build it with `cosgen build`",
-            id="CG123",
-        )
-        for key in outcome["red"][:50]
-    ]
-    raise BuildError(*problems)
-
-
-@command.command("child")
-@_plan_option
-@click.option("--channel", default="", help="The channel it is built for.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
-@click.option("--jobs", type=click.IntRange(1), default=None, help="At most so many jobs.")
-@click.option("--components", is_flag=True, help="A job a connected component.")
-@project_options
-def child(
-    *,
-    options: ProjectOptions,
-    plan_path: Path,
-    channel: str,
-    output: Path,
-    jobs: int | None,
-    components: bool,
-) -> None:
-    """Write the GitLab child pipeline of a plan."""
-    from cosgen.pipeline.child import child_pipeline
-
-    project = _load(options)
-    text = child_pipeline(
-        project.config,
-        project.variants,
-        _plan(plan_path),
-        version=__version__,
-        channel=channel,
-        jobs=jobs,
-        components=components,
-    )
-    output.write_text(text, encoding="utf-8")
+for _call in CALLS:
+    command.add_command(_call)
 
 
 @command.command("doctor")
@@ -364,7 +268,7 @@ def doctor(ctx: click.Context, *, options: ProjectOptions, apply: bool) -> None:
     """Tell what the pipelines need in the forge, and what of it is missing."""
     from cosgen.pipeline.needs import forge_needs, trust_policy
 
-    project = _load(options)
+    project = load_sound(options)
     for provider in ctx.meta.get("providers") or project.config.ci.providers:
         needs = forge_needs(project.config, project.variants, provider, version=__version__)
         have = _have(provider, apply=apply, needs=needs)

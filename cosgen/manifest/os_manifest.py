@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from yaml.nodes import Node
@@ -28,6 +28,7 @@ class OsManifest:
     """Raw disk model -> pairs of source and target."""
     repositories: tuple[str, ...] = ()  # addresses packages are taken from
     present: bool = False  # there is a manifest
+    origins: tuple[str, ...] = ()  # files it was read from, relative to the project root
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -77,14 +78,14 @@ def _decode(
 ) -> OsManifest:
     node = compose(text, path, problems)
     if node is None or is_null(node):
-        return OsManifest(present=True)
+        return OsManifest(present=True, origins=(path,))
     decoder = Decoder(path, problems, id="CG030")
     if not is_map(node):
         decoder.wrong(node, path, "a map")
-        return OsManifest(present=True)
+        return OsManifest(present=True, origins=(path,))
     fields = {key: value for key, (_, value) in map_pairs(node).items() if not is_null(value)}
     base = _base(decoder, fields, problems, read, chain)
-    return _Reading(decoder, fields, base).manifest()
+    return replace(_Reading(decoder, fields, base).manifest(), origins=(path, *base.origins))
 
 
 def _base(
