@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from heapq import heapify, heappop, heappush
+
+from cosgen.graph.order import topological_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +37,10 @@ def make_dag(needs: Mapping[str, Iterable[str]], weights: Mapping[str, float]) -
     return Dag(kept, {node: max(0.0, weights.get(node, 0.0)) for node in kept})
 
 
-def topological_order(dag: Dag) -> list[str]:
-    """Return the nodes so that needs come first; among what is ready, by name (Kahn 1962)."""
-    waiting = {node: len(needs) for node, needs in dag.needs.items()}
-    dependents = dag.dependents()
-    ready = [node for node, count in waiting.items() if not count]
-    heapify(ready)
-    order = []
-    while ready:
-        node = heappop(ready)
-        order.append(node)
-        for dependent in dependents[node]:
-            waiting[dependent] -= 1
-            if not waiting[dependent]:
-                heappush(ready, dependent)
-    return order
-
-
 def levels(dag: Dag) -> dict[str, int]:
     """Return node -> length in edges of the longest path that leads to it (Mirsky 1971: antichains)."""
     result: dict[str, int] = {}
-    for node in topological_order(dag):
+    for node in topological_order(dag.needs):
         result[node] = 1 + max((result[need] for need in dag.needs[node]), default=-1)
     return result
 
@@ -66,7 +50,7 @@ def transitive_reduction(dag: Dag) -> dict[str, frozenset[str]]:
 
     Ancestors are kept as bit sets of Python's long integers: 10,000 nodes take about a second.
     """
-    order = topological_order(dag)
+    order = topological_order(dag.needs)
     place = {node: index for index, node in enumerate(order)}
     above: dict[str, int] = {}
     reduced: dict[str, frozenset[str]] = {}

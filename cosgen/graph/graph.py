@@ -12,7 +12,7 @@ from cosgen.graph.fingerprint import spec_hash
 from cosgen.graph.images import Imager
 from cosgen.graph.lints import lint_graph
 from cosgen.graph.model import Fingerprint, Graph, Node
-from cosgen.graph.order import components, find_cycle, topological_order
+from cosgen.graph.order import find_cycle, strong_components, topological_order
 from cosgen.graph.rules import problem
 from cosgen.graph.targets import choose_targets
 from cosgen.graph.view import View
@@ -127,7 +127,7 @@ class _Thinking:
     def _cycles(self, needs: Mapping[Fingerprint, Sequence[Fingerprint]]) -> dict[Fingerprint, list[Problem]]:
         """Report each circle once, at its first member; the others are told apart by what they need."""
         faults: dict[Fingerprint, list[Problem]] = {}
-        for members in components(needs):
+        for members in strong_components(needs):
             path = find_cycle(members, needs)
             if path:
                 for name in members:

@@ -10,7 +10,7 @@ from typing import TypeVar
 K = TypeVar("K", bound=str)
 
 
-def components(needs: Mapping[K, Iterable[K]]) -> list[tuple[K, ...]]:
+def strong_components(needs: Mapping[K, Iterable[K]]) -> list[tuple[K, ...]]:
     """Return the strongly connected components, needs before dependents (Tarjan 1972, without recursion).
 
     Needs that are no keys are passed over. Members are sorted.

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import ceil
 
-from cosgen.graph.dag import Dag, components, topological_order
+from cosgen.graph.dag import Dag, components
+from cosgen.graph.order import topological_order
 
 PATIENCE = 2.0  # a worker waits this many estimates for another one before it builds the package itself
 
@@ -28,7 +29,7 @@ class Timing:
 
 def time_nodes(dag: Dag) -> Timing:
     """Compute ready times, bottom levels, slack and the critical path (Kelley and Walker 1959)."""
-    order = topological_order(dag)
+    order = topological_order(dag.needs)
     dependents = dag.dependents()
     ready: dict[str, float] = {}
     for node in order:
@@ -113,7 +114,7 @@ def assign_components(dag: Dag, count: int) -> tuple[tuple[str, ...], ...]:
     """
     if count < 1:
         raise ValueError("a schedule needs a worker")
-    place = {node: index for index, node in enumerate(topological_order(dag))}
+    place = {node: index for index, node in enumerate(topological_order(dag.needs))}
     weighted = [(sum(dag.weights[node] for node in sorted(part)), part) for part in components(dag)]
     queues: list[tuple[float, int, list[str]]] = [(0.0, worker, []) for worker in range(count)]
     for weight, part in sorted(weighted, key=lambda item: (-item[0], item[1])):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cosgen.graph.affected import explain_affected
 from cosgen.graph.graph import think
 from cosgen.graph.model import Fingerprint, Graph
-from cosgen.graph.order import components, find_cycle, topological_order
+from cosgen.graph.order import find_cycle, strong_components, topological_order
 from cosgen.graph.plan import Action, PublishedPackage, index_published, plan_builds, plan_to_json
 from cosgen.manifest.tree import Package
 from tests.unit.graph.trees import package, seed, tree
@@ -147,7 +147,7 @@ def _above(key: str, needs: dict[str, tuple[str, ...]]) -> set[str]:
     )
 )
 def test_components_are_found_and_every_cycle_has_a_path(needs: Needs) -> None:
-    found = components(needs)
+    found = strong_components(needs)
     assert sorted(name for members in found for name in members) == sorted(needs)
     known = {name: [other for other in below if other in needs] for name, below in needs.items()}
     for members in found:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosgen.graph.chunk import group_into, limit_needs
-from cosgen.graph.dag import Dag, components, levels, make_dag, topological_order, transitive_reduction
+from cosgen.graph.dag import Dag, components, levels, make_dag, transitive_reduction
+from cosgen.graph.order import topological_order
 from cosgen.graph.schedule import (
     assign_components,
     assign_workers,
@@ -42,7 +43,7 @@ def reachable(needs: dict[str, frozenset[str]], node: str) -> set[str]:
 
 @given(dags())
 def test_needs_come_first_in_the_order(dag: Dag) -> None:
-    order = topological_order(dag)
+    order = topological_order(dag.needs)
     assert sorted(order) == sorted(dag.needs)
     place = {node: index for index, node in enumerate(order)}
     assert all(place[need] < place[node] for node in order for need in dag.needs[node])
