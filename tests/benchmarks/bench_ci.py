@@ -1,5 +1,6 @@
 """`cosgen ci` as a whole process: a tree of cOS's size, 3,000 packages cold and unchanged, memory, output size."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,6 +14,8 @@ MIB = 1 << 20
 def main() -> None:
     """Print the rows of `cosgen ci`."""
     with tempfile.TemporaryDirectory() as scratch:
+        os.environ["XDG_CACHE_HOME"] = str(Path(scratch) / "cache")
+        os.environ.pop("CI", None)  # in CI nothing is remembered
         small, large, huge = (Path(scratch) / name for name in ("small", "large", "huge"))
         write_project(small, 73)
         write_project(large, 3000)
@@ -33,8 +36,12 @@ def main() -> None:
 
 def _cold(project: Path) -> Run:
     """Run with nothing left of earlier runs."""
-    for cache in (".cosgen", ".github"):
-        shutil.rmtree(project / cache, ignore_errors=True)
+    caches = (
+        Path(os.environ["XDG_CACHE_HOME"]),
+        *(project / name for name in (".cosgen", ".github", ".gitlab")),
+    )
+    for folder in caches:
+        shutil.rmtree(folder, ignore_errors=True)
     return run_cosgen("ci", cwd=project)
 
 

@@ -17,6 +17,7 @@ from cosgen.graph.plan import plan_builds
 from cosgen.graph.schedule import assign_workers, simulate, simulate_queues, time_nodes, worker_count
 from cosgen.manifest.build_spec import BuildSpec
 from cosgen.manifest.tree import Tree
+from tests.benchmarks.measure import row
 from tests.unit.graph.trees import package, refs, seed, tree
 
 pytestmark = pytest.mark.slow
@@ -62,11 +63,11 @@ def test_schedules_are_close_to_the_best(size: int, depth: int, runners: int, jo
     seconds = time.perf_counter() - start
     quotient = make_dag({c.name: c.needs for c in chunks}, {c.name: c.weight for c in chunks})
     chunked = simulate(quotient, count) / bound
-    print(
-        f"\n{size:>6} nodes, {count:>3} runners: workers {workers:.3f}, static {static:.3f}, "
-        f"{len(chunks)} chunks {chunked:.3f} (made in {seconds:.2f} s, "
-        f"at most {max(len(chunk.needs) for chunk in chunks)} needs)"
-    )
+    print()
+    row(f"makespan over bound, {size} packages, {count} runners: workers", workers, "x", target=1.1)
+    row(f"makespan over bound, {size} packages, {count} runners: static", static, "x", target=1.1)
+    row(f"makespan over bound, {size} packages, {len(chunks)} chunks", chunked, "x", target=1.3)
+    row(f"grouping {size} packages into {len(chunks)} chunks", seconds, "s")
     assert workers <= 1.1
     assert static <= 1.1
     assert chunked <= 1.3
@@ -94,8 +95,7 @@ def test_thinking_is_fast(size: int, depth: int) -> None:
     plan_builds([graph])
     planned = time.process_time() - start
     elements = sum(len(node.chain) for node in graph.nodes.values())
-    print(
-        f"\n{size:>6} packages: think {thought:.2f} s, plan {planned:.2f} s, "
-        f"{elements} chain elements, {len(graph.images)} images"
-    )
+    print()
+    row(f"thinking {size} packages, {elements} chain elements", thought, "s", target=1.0)
+    row(f"planning {size} packages, {len(graph.images)} images", planned, "s")
     assert thought <= 3.0  # the target is 1 s for 3,000 on a machine of its own
