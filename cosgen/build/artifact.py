@@ -56,7 +56,10 @@ class ArtifactRecord:
     provenance: FileRef
     files: tuple[str, ...]  # members that are not directories, archive order, no leading "/"
     installed_size: int  # bytes, sum of the members' sizes
-    build: Mapping[str, object] = field(default_factory=dict)  # seconds, cache hits, revision; never hashed
+    needs: tuple[str, ...] = ()  # fingerprints of the packages it is built from directly, sorted
+    build: Mapping[str, object] = field(
+        default_factory=dict
+    )  # seconds, revision, run, log, cache; never hashed
 
     def to_json(self) -> str:
         """Return the record as canonical JSON (sorted keys, one trailing newline)."""
@@ -75,7 +78,12 @@ class ArtifactRecord:
             raise ValueError(f"not an artifact record of schema {RECORD_SCHEMA}")
         try:
             references = {name: FileRef(**data[name]) for name in _REFERENCES}
-            fields = {**data, **references, "files": tuple(data["files"])}
+            fields = {
+                **data,
+                **references,
+                "files": tuple(data["files"]),
+                "needs": tuple(data.get("needs", ())),
+            }
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an artifact record: {error}") from error

@@ -241,7 +241,6 @@ class _Build:
 
     def _extract(self, item: Fingerprint) -> None:
         node = self._node(item)
-        started = time.monotonic()
         self._progress.step(f"artifact {node.package.human}")
         good = False
         try:
@@ -263,7 +262,7 @@ class _Build:
                     materials=self._materials(node, seed),
                     image=layout,
                     beneath=beneath,
-                    facts=self._facts(node, started),
+                    facts=self._facts(node),
                 ),
                 self._reader,
                 self._store,
@@ -277,15 +276,17 @@ class _Build:
         finally:
             self._progress.done(f"artifact {node.package.human}", ok=good)
 
-    def _facts(self, node: Node, started: float) -> dict[str, object]:
+    def _facts(self, node: Node) -> dict[str, object]:
+        """Return what a record tells of a build; seconds only of an image that this run built."""
         images = self._images_of(node)
+        builder = self._request.builder
         facts: dict[str, object] = {
-            "image_seconds": round(sum(item.seconds for item in images), 3),
-            "layout_seconds": round(time.monotonic() - started, 3),
             "cache": images[0].how if images else "local",
-            "revision": self._request.builder.revision,
+            "revision": builder.revision,
+            "run": builder.invocation,
         }
-        if images and images[0].log:
+        if images and images[0].how == Place.NOWHERE:
+            facts["image_seconds"] = images[0].seconds
             facts["log"] = images[0].log
         return facts
 

@@ -167,6 +167,7 @@ def _write_subpackage(
         kept.update("/".join(parts[:count]) for count in range(1, len(parts)))
     mine = [entry for entry in picked if entry.name in kept]
     facts: dict[str, object] = {"subpackage_of": request.node.fingerprint}
+    facts |= {name: request.facts[name] for name in ("revision", "run") if name in request.facts}
     return _write_set(request, item.definition, mine, (), view, facts)
 
 
@@ -232,14 +233,22 @@ def _write_set(
         provenance=_store_text(request.output / f"{stem}.intoto.json", provenance),
         files=files,
         installed_size=summary.installed_size,
-        build=dict(facts) | _measured(summary, started),
+        needs=request.node.needs if is_main else (request.node.fingerprint,),
+        build=dict(facts) | _measured(request, facts, summary, started),
     )
 
 
-def _measured(summary: ArchiveSummary, started: float) -> dict[str, object]:
+def _measured(
+    request: Extraction, facts: Mapping[str, object], summary: ArchiveSummary, started: float
+) -> dict[str, object]:
+    """Return what was measured; `seconds`, the next plan's estimate, only where the image was built, too."""
+    extraction = time.monotonic() - started
+    found: dict[str, object] = {"extract_seconds": round(extraction, 3)}
+    image = facts.get("image_seconds", 0.0 if request.image is None else None)
+    if isinstance(image, float):
+        found["seconds"] = round(image + extraction, 3)
     setuid = [readable(entry.name) for entry in summary.files if entry.setuid]
-    seconds = round(time.monotonic() - started, 3)
-    return {"extract_seconds": seconds, **({"setuid": setuid} if setuid else {})}
+    return found | ({"setuid": setuid} if setuid else {})
 
 
 def _store_archive(

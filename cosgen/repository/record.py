@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cosgen.build.artifact import ArtifactRecord
+from cosgen.build.artifact import ArtifactRecord, FileRef
 from cosgen.repository import pool
 from cosgen.repository.codec import Json, integer, mapping, text, texts
 
@@ -40,10 +40,14 @@ class PackageRecord:
     archive: ObjectRef
     content_digest: str  # of the uncompressed tar
     attestation: ObjectRef | None  # bundle of metadata, SBOM and provenance
+    sbom: FileRef | None = None  # in that bundle
+    provenance: FileRef | None = None  # in that bundle
     files: tuple[str, ...] = field(repr=False)
     installed_size: int  # bytes
     seconds: float | None = None  # what the build took; an estimate for the next one
     revision: str = ""  # commit of the source repository that it was built from
+    log: str = ""  # address of the run that built it, where its log is; "" when nobody else can see it
+    needs: tuple[str, ...] = ()  # fingerprints of the packages it was built from directly, sorted
 
     @property
     def name(self) -> str:
@@ -107,6 +111,10 @@ class PackageRecord:
             "attestation": self.attestation.to_json() if self.attestation else None,
             "seconds": self.seconds,
             "revision": self.revision or None,
+            "sbom": _file_json(self.sbom),
+            "provenance": _file_json(self.provenance),
+            "log": self.log or None,
+            "needs": self.needs or None,
         }
         return data | {key: value for key, value in optional.items() if value is not None}
 
@@ -130,7 +138,22 @@ class PackageRecord:
             installed_size=integer(data, "installed_size"),
             seconds=float(seconds) if isinstance(seconds, int | float) else None,
             revision=text(data, "revision") if "revision" in data else "",
+            sbom=_file_of(data.get("sbom")),
+            provenance=_file_of(data.get("provenance")),
+            log=text(data, "log") if "log" in data else "",
+            needs=texts(data, "needs"),
         )
+
+
+def _file_json(file: FileRef | None) -> Json:
+    return {"name": file.name, "digest": file.digest, "size": file.size} if file else None
+
+
+def _file_of(value: Json) -> FileRef | None:
+    if value is None:
+        return None
+    data = mapping(value)
+    return FileRef(name=text(data, "name"), digest=text(data, "digest"), size=integer(data, "size"))
 
 
 def record_of(artifact: ArtifactRecord, attestation: ObjectRef | None) -> PackageRecord:
@@ -157,4 +180,8 @@ def record_of(artifact: ArtifactRecord, attestation: ObjectRef | None) -> Packag
         installed_size=artifact.installed_size,
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
         revision=str(artifact.build.get("revision", "")),
+        sbom=artifact.sbom if attestation else None,
+        provenance=artifact.provenance if attestation else None,
+        log=str(artifact.build.get("run", "")),
+        needs=artifact.needs,
     )

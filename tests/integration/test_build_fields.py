@@ -133,6 +133,15 @@ def test_every_artifact_set_agrees_with_its_record(built: Path) -> None:
         assert digests[record.archive.name] == record.archive.digest.removeprefix("sha256:")
 
 
+def test_a_record_tells_what_it_was_built_from_and_what_the_build_took(built: Path) -> None:
+    assert record_of(built, "delta-test-1.0+2").needs == ("seed-base-1.0",)
+    assert record_of(built, "parts-doc-test-1.0").needs == ("parts-test-1.0",)
+    for fingerprint in ("delta-test-1.0+2", "virtual-test-1.0"):
+        seconds = record_of(built, fingerprint).build["seconds"]
+        assert isinstance(seconds, float)
+        assert seconds > 0
+
+
 def test_metadata_is_in_luets_dialect(built: Path) -> None:
     data = yaml.safe_load((built / "delta-test-1.0+2.metadata.yaml").read_text())
     assert data["runtime"]["packagerequires"][0]["name"] == "virtual"
