@@ -9,10 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 _PLAIN = re.compile(r"[A-Za-z_/.$][A-Za-z0-9_/.+@%^=$*()-]*(?: [A-Za-z0-9_/.+@%^=$*()-]+)*")
+# Outside of one-line lists and maps: a word may also hold quotes, brackets, and `:` or `#` within.
+_PLAIN_LINE = re.compile(r"[A-Za-z_/.$(](?:[!-~]|(?<!:) (?![#]))*(?<![: ])")
+_PLAIN_KEY = re.compile(r"[A-Za-z_.][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*")
 _SPECIAL = re.compile(
     r"(?i:~|null|true|false|yes|no|on|off|y|n)|[-+]?[0-9][0-9_.:eExXo+-]*|[-+]?\.(?i:inf|nan)|\.|=|<<|---.*|\.\.\..*"
 )
 _INDENT = "  "
+_WIDTH = 110  # columns beyond which a list is not kept on one line
 
 
 class Tagged(str):
@@ -29,7 +33,7 @@ class Tagged(str):
 
 
 class Flow(list[object]):
-    """A list printed on one line."""
+    """A list printed on one line where that is not too long."""
 
 
 class FlowMap(dict[str, object]):
@@ -49,7 +53,7 @@ def print_yaml(value: Mapping[str, object], header: Sequence[str] = ()) -> str:
 
 def _print_map(value: Mapping[str, object], indent: str, lines: list[str]) -> None:
     for key, item in value.items():
-        _print_item(f"{indent}{quote(key)}:", item, indent, lines)
+        _print_item(f"{indent}{_key(key)}:", item, indent, lines)
 
 
 def _print_item(lead: str, item: object, indent: str, lines: list[str]) -> None:
@@ -58,11 +62,16 @@ def _print_item(lead: str, item: object, indent: str, lines: list[str]) -> None:
     elif isinstance(item, Mapping) and item and not isinstance(item, FlowMap):
         lines.append(lead)
         _print_map(item, indent + _INDENT, lines)
-    elif isinstance(item, list | tuple) and item and not isinstance(item, Flow):
+    elif isinstance(item, list | tuple) and item and not _fits(lead, item):
         lines.append(lead)
         _print_list(item, indent + _INDENT, lines)
     else:
-        lines.append(f"{lead} {_inline(item)}{_comment(item)}")
+        text = _line(item) if isinstance(item, str) else _inline(item)
+        lines.append(f"{lead} {text}{_comment(item)}")
+
+
+def _fits(lead: str, item: Sequence[object]) -> bool:
+    return isinstance(item, Flow) and len(lead) + 1 + len(_inline(item)) <= _WIDTH
 
 
 def _print_list(items: Sequence[object], indent: str, lines: list[str]) -> None:
@@ -108,13 +117,33 @@ def _inline(item: object) -> str:
 
 
 def quote(text: str) -> str:
-    """Return a string as a YAML scalar on one line, plain where every reader takes it for a string.
+    """Return a string as a scalar that may stand anywhere, plain where every reader takes it for a string.
 
     >>> print(quote("main"), quote("on"), quote("1.10"), quote("a: b"))
     main "on" "1.10" "a: b"
     """
     if _PLAIN.fullmatch(text) and not _SPECIAL.fullmatch(text):
         return str(text)
+    return _quoted(text)
+
+
+def _line(text: str) -> str:
+    """Return a string as what follows `key:` or `-` on its line."""
+    if _PLAIN_LINE.fullmatch(text) and not _SPECIAL.fullmatch(text):
+        return str(text)
+    return _quoted(text)
+
+
+def _key(text: str) -> str:
+    if _PLAIN_KEY.fullmatch(text) and not _SPECIAL.fullmatch(text):
+        return str(text)
+    return _double(text)
+
+
+def _quoted(text: str) -> str:
+    """Return a string in quotes: single ones where double ones would need escapes in plain ASCII."""
+    if ('"' in text or "\\" in text) and all(" " <= char <= "~" for char in text):
+        return "'" + text.replace("'", "''") + "'"
     return _double(text)
 
 

@@ -3,11 +3,12 @@
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from cosgen.pipeline.emit import pipelines_for
 from cosgen.pipeline.scene import Provider, Scene, Shape
 from cosgen.pipeline.units import BuildNode, chunk_units, static_units
-from cosgen.pipeline.yaml_text import print_yaml
+from cosgen.pipeline.yaml_text import Flow, FlowMap, print_yaml
 from tests.fakes.pipelines import X86, config, nodes
 
 
@@ -81,15 +82,23 @@ def test_chunks_are_no_more_than_asked_unless_there_are_more_levels(
         ended.add(unit.key)
 
 
+TRICKY = st.text(st.sampled_from(" :#'\"\\{}[],&*!|>%@`-?=~$()\n\tabnoyN01._/"), max_size=20)
 VALUES = st.recursive(
-    st.text(max_size=30),
+    st.text(max_size=30) | TRICKY,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=12), VALUES, max_size=5))
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.text(min_size=1, max_size=12) | TRICKY.filter(bool), VALUES, max_size=5))
 def test_what_is_printed_reads_back(value: dict[str, object]) -> None:
-    printable = st.characters  # every text, surrogates aside, comes back as it was
-    del printable
-    assert (yaml.safe_load(print_yaml(value)) or {}) == value
+    text = print_yaml(value)
+    assert (yaml.safe_load(text) or {}) == value, "as YAML 1.1 reads it"
+    assert (YAML(typ="safe", pure=True).load(text) or {}) == value, "as YAML 1.2 reads it"
+
+
+@given(TRICKY, st.lists(TRICKY, max_size=6))
+def test_lists_and_maps_on_one_line_read_back(text: str, items: list[str]) -> None:
+    value = {"list": Flow(items), "map": FlowMap({text: items, "x": text})}
+    assert yaml.safe_load(print_yaml(value)) == value
