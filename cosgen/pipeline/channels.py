@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cosgen.manifest.config import ChannelConfig
 from cosgen.manifest.platform import Variant
-from cosgen.pipeline.extras import maintenance_pipeline, own_jobs, release_job, site_jobs
+from cosgen.pipeline.extras import gate_jobs, maintenance_pipeline, own_jobs, release_job, site_jobs
 from cosgen.pipeline.model import (
     Concurrency,
     Job,
@@ -103,8 +103,9 @@ def channel_pipeline(scene: Scene, channel: ChannelConfig, shape: Shape, units: 
     before = own_jobs(scene, channel, variants, after=("plan", "build"), stages=stages, request=False)
     required = _required(("plan",), built, collect, before)
     gate = gate_job(scene, required, request=False)
-    behind = own_jobs(scene, channel, variants, after=("gate",), stages=stages, request=False)
-    jobs = (plan, *built.jobs, *collect, *before, gate, *behind, *_ending(scene, channel, variants, behind))
+    behind = own_jobs(scene, channel, variants, after=("gate",), stages=stages, request=False, earlier=before)
+    ending = _ending(scene, channel, variants, before, behind)
+    jobs = (plan, *built.jobs, *collect, *before, gate, *behind, *ending)
     return Pipeline(
         name=f"cosgen-{channel.name}",
         title=f"{scene.name}: {channel.name}",
@@ -139,34 +140,48 @@ def _required(
 
 
 def _ending(
-    scene: Scene, channel: ChannelConfig, variants: Sequence[Variant], behind: Sequence[Job]
+    scene: Scene,
+    channel: ChannelConfig,
+    variants: Sequence[Variant],
+    before: Sequence[Job],
+    behind: Sequence[Job],
 ) -> tuple[Job, ...]:
     if not scene.publishes:
         return ()
     gates = tuple(job.id for job in behind if not job.allow_failure)
     publish = publish_job(scene, channel, ("plan", "gate", *gates))
     publish = replace(publish, condition=replace(publish.condition, good=("gate", *gates)))
-    return (publish, *_after(scene, channel, variants, "publish"))
+    return (publish, *_after(scene, channel, variants, "publish", (*before, *behind)))
 
 
-def _after(scene: Scene, channel: ChannelConfig, variants: Sequence[Variant], last: str) -> tuple[Job, ...]:
+def _after(
+    scene: Scene, channel: ChannelConfig, variants: Sequence[Variant], last: str, earlier: Sequence[Job]
+) -> tuple[Job, ...]:
     site = site_jobs(scene, last)
     ends = {"publish": (last,), "site": ("site",) if site else (last,)}
-    own = own_jobs(scene, channel, variants, after=("publish", "site"), stages=ends, request=False)
+    own = own_jobs(
+        scene, channel, variants, after=("publish", "site"), stages=ends, request=False, earlier=earlier
+    )
     release = (release_job(scene, channel, last),) if channel.on.tag else ()
     return (*site, *release, *own)
 
 
 def promote_pipeline(scene: Scene, channel: ChannelConfig) -> Pipeline:
-    """Return the pipeline of a channel that is promoted from another; a person approves where asked."""
+    """Return the pipeline of a channel that is promoted from another; a person approves where asked.
+
+    The channel's gates run first. Nothing is planned or built here, so whatever stage they follow elsewhere
+    they wait for nothing but each other.
+    """
     variants = scene.variants_of(channel)
     tagged = bool(channel.on.tag)
-    promote = promote_job(scene, channel, tagged=tagged)
+    gates = gate_jobs(scene, channel, variants)
+    required = tuple(job.id for job in gates if not job.allow_failure)
+    promote = promote_job(scene, channel, required, tagged=tagged)
     return Pipeline(
         name=f"cosgen-{channel.name}",
         title=f"{scene.name}: {channel.name}",
         triggers=triggers_of(channel),
-        jobs=(promote, *_after(scene, channel, variants, "promote")),
+        jobs=(*gates, promote, *_after(scene, channel, variants, "promote", gates)),
         concurrency=Concurrency(group=f"cosgen-channel-{channel.name}", queue=True),
         trusted=True,
     )

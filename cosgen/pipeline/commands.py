@@ -88,7 +88,7 @@ COMMAND_TABLE: tuple[Command, ...] = (
         options=(
             Option("--check", "", "Write nothing; print a unified diff of every file that differs."),
             Option("--stdout", "", "Print the files instead of writing them."),
-            Option("--shape", "auto|static|chunks|workers|children", "Instead of `ci.shape`."),
+            Option("--shape", "auto|static|chunks|workers|child", "Instead of `ci.shape`."),
         ),
         exits="0 done, no drift; 3 the project or an emitted file breaks a rule; 8 drift",
     ),

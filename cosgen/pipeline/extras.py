@@ -1,6 +1,7 @@
 """The project's own jobs (ISO, VM tests, cloud images), the site, and the jobs that come with time."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from cosgen.manifest.config import ChannelConfig, JobConfig
 from cosgen.manifest.platform import Variant
@@ -51,6 +52,25 @@ def own_job_ids(scene: Scene, config: JobConfig, name: str, variants: Sequence[V
     return tuple(f"job-{slug(name)}--{slug(variant.key)}" for variant in variants)
 
 
+def _is_wanted(scene: Scene, channel: ChannelConfig, name: str, *, request: bool, gates: bool) -> bool:
+    config = scene.config.ci.jobs[name]
+    if request:
+        return config.pull_requests
+    needed = name in _with_needs(scene.config.ci.jobs, channel.gates)
+    return needed or (not gates and (not config.channels or channel.name in config.channels))
+
+
+def _with_needs(jobs: Mapping[str, JobConfig], names: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    left = [name for name in names if name in jobs]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [need for need in jobs[name].needs if need in jobs]
+    return found
+
+
 def own_jobs(
     scene: Scene,
     channel: ChannelConfig,
@@ -59,6 +79,8 @@ def own_jobs(
     after: Sequence[str],
     stages: Mapping[str, tuple[str, ...]],
     request: bool,
+    gates: bool = False,
+    earlier: Sequence[Job] = (),
 ) -> tuple[Job, ...]:
     """Return the project's own jobs of a channel's pipeline that follow one of these stages.
 
@@ -69,36 +91,45 @@ def own_jobs(
         after: Stages asked for.
         stages: Ids of the jobs that end each stage.
         request: It is a pull request: only jobs that say so, without secrets.
+        gates: Only the gates of the channel, and what those need.
+        earlier: Own jobs of earlier stages of the pipeline. A job that needs one which is not in this
+            channel's pipeline is not in it either.
     """
     jobs: list[Job] = []
     for name, config in scene.config.ci.jobs.items():
-        named = name in channel.gates
-        wanted = (
-            config.pull_requests
-            if request
-            else named or not config.channels or channel.name in config.channels
-        )
-        if not wanted or config.after not in after:
+        if config.after not in after or not _is_wanted(scene, channel, name, request=request, gates=gates):
             continue
         ids = own_job_ids(scene, config, name, variants)
         for index, job_id in enumerate(ids):
             variant = variants[index] if len(ids) > 1 else variants[0]
-            jobs.append(_own_job(scene, name, config, variant, job_id, stages, request=request))
-    known = {job.id for job in jobs} | {job_id for ids in stages.values() for job_id in ids}
-    return tuple(job for job in _in_order(jobs) if set(job.needs) <= known)
+            jobs.append(_own_job(scene, name, config, variant, variants, job_id, stages, request=request))
+    known = {job.id for job in earlier} | {job_id for ids in stages.values() for job_id in ids}
+    return tuple(_in_order(jobs, known))
 
 
-def _in_order(jobs: list[Job]) -> list[Job]:
+def gate_jobs(scene: Scene, channel: ChannelConfig, variants: Sequence[Variant]) -> tuple[Job, ...]:
+    """Return the gates of a channel that is promoted; those that follow its publishing are none."""
+    before = ("plan", "build", "gate")
+    jobs = own_jobs(
+        scene, channel, variants, after=before, stages=dict.fromkeys(before, ()), request=False, gates=True
+    )
+    return tuple(replace(job, stage="gate") for job in jobs)
+
+
+def _in_order(jobs: Sequence[Job], known: set[str]) -> list[Job]:
     done: dict[str, Job] = {}
-    left = list(jobs)
-    inside = {job.id for job in jobs}
-    while left:
-        ready = [job for job in left if all(need in done or need not in inside for need in job.needs)]
-        if not ready:
-            break  # a circle: the settings' own check tells it
+    while ready := [
+        job for job in jobs if job.id not in done and all(need in done or need in known for need in job.needs)
+    ]:
         done.update((job.id, job) for job in ready)
-        left = [job for job in left if job.id not in done]
     return list(done.values())
+
+
+def _others(scene: Scene, need: str, suffix: str, variants: Sequence[Variant]) -> tuple[str, ...]:
+    """Return the ids of another own job that is waited for: that of the same variant, or those of all."""
+    ids = own_job_ids(scene, scene.config.ci.jobs[need], need, variants)
+    same = tuple(job_id for job_id in ids if suffix and job_id.endswith(f"--{suffix}"))
+    return same or ids
 
 
 def _own_job(
@@ -106,6 +137,7 @@ def _own_job(
     name: str,
     config: JobConfig,
     variant: Variant,
+    variants: Sequence[Variant],
     job_id: str,
     stages: Mapping[str, tuple[str, ...]],
     *,
@@ -116,13 +148,11 @@ def _own_job(
         env.update((secret, scene.secret(secret)) for secret in config.secrets)
     where = config.runner or variant.arch
     suffix = job_id.partition("--")[2]
-    others = [
-        f"job-{slug(need)}--{suffix}"
-        if suffix and scene.config.ci.jobs[need].per_variant
-        else f"job-{slug(need)}"
-        for need in config.needs
-        if need in scene.config.ci.jobs
-    ]
+    others = [other for need in config.needs for other in _others(scene, need, suffix, variants)]
+    ends = stages[config.after]
+    judge: tuple[Step, ...] = ()
+    if "collect" in ends and scene.provider is Provider.GITLAB:
+        judge = (Call(title="Judge", words="ci gate", options=(("--outcome", "outcome.json"),)),)
     get: tuple[Step, ...] = ()
     if config.packages and not request and scene.has_cache:
         options = [("--flavor", variant.flavor)] if variant.flavor else []
@@ -138,6 +168,7 @@ def _own_job(
         stage={"plan": "build", "build": "gate", "gate": "publish"}.get(config.after, "site"),
         steps=(
             *prepare(scene),
+            *judge,
             *get,
             *(
                 Shell(title=f"{name} {number}", line=line, env=frozen(env))
@@ -145,10 +176,10 @@ def _own_job(
             ),
             *(keep if config.artifacts else ()),
         ),
-        needs=(*stages[config.after], *others),
-        condition=Condition(when=When.ENDED, good=(*stages[config.after][:1], *others))
-        if config.after != "plan"
-        else Condition(),
+        needs=(*ends, *others),
+        condition=Condition(
+            when=When.ENDED, good=(*ends, *others), verdict="collect" if "collect" in ends else ""
+        ),
         runner=scene.request_runner(where) if request else scene.runner(where),
         timeout=config.timeout_minutes,
         permissions=frozen({**READ, **(scene.registry_permissions(Access.READ) if get else {})}),

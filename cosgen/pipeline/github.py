@@ -28,6 +28,16 @@ from cosgen.pipeline.steps import parameters_of
 from cosgen.pipeline.yaml_text import Flow, FlowMap, Tagged, print_yaml
 
 FOLDER = ".github/workflows"
+# What the parameters and outputs of templates mean.
+_MEANING: Mapping[str, str] = {
+    "job": "Id of the calling job, for the names of what it keeps",
+    "packages": "Packages to build, as category/name[@version], with blanks between",
+    "flavor": "Flavor of the packages",
+    "worker": "Which worker this is, from 0",
+    "workers": "Of how many",
+    "wave": "Which wave this is, from 1",
+    "left": "Whether there is something that nobody has built or tried",
+}
 # What these ask for, or must have to be safe, even where they never run.
 _PROXY_INPUTS: Mapping[str, Mapping[str, object]] = {
     "actions/checkout": {"with": {"persist-credentials": False}},
@@ -75,17 +85,22 @@ class GitHubWriter:
     def template(self, template: Job) -> dict[str, object]:
         """Return a template as the map of a reusable workflow."""
         inputs = {
-            name: {"description": f"{name} of the job", "type": "string", "required": True}
+            name: {"description": _MEANING[name], "type": "string", "required": True}
             for name in parameters_of(template)
         }
+        outputs = {
+            name: {"description": _MEANING[name], "value": f"${{{{ jobs.{template.title}.outputs.{name} }}}}"}
+            for name, _ in template.outputs
+        }
+        call = {name: value for name, value in (("inputs", inputs), ("outputs", outputs)) if value}
         result: dict[str, object] = {
             "name": template.id.removeprefix("_"),
-            "on": {"workflow_call": {"inputs": inputs}},
+            "on": {"workflow_call": call},
             "permissions": FlowMap(),
         }
         if self.variables:
             result["env"] = dict(self.variables)
-        result["jobs"] = {"build": self._own(template, {"name": template.title})}
+        result["jobs"] = {template.title: self._own(template, {"name": template.title})}
         return result
 
     def proxy(self) -> dict[str, object]:
@@ -131,10 +146,11 @@ class GitHubWriter:
         result["permissions"] = _permissions(job)
         result["uses"] = f"{prefix}{FOLDER}/{job.template}.yml"
         count = f"${{{{ needs.plan.outputs.count_{job.workers_of} }}}}"
-        result["with"] = {
-            name: count if value is Context.WORKERS else value_text(value)
-            for name, value in job.parameters.items()
-        }
+        if job.parameters:
+            result["with"] = {
+                name: count if value is Context.WORKERS else value_text(value)
+                for name, value in job.parameters.items()
+            }
         return result
 
     def _own(self, job: Job, result: dict[str, object]) -> dict[str, object]:
@@ -169,12 +185,14 @@ class GitHubWriter:
         status = {When.NEEDS_GOOD: "!cancelled() && !failure()", When.ENDED: "!cancelled()"}
         first = status.get(job.condition.when, "always()")
         if not job.needs:
-            return f"${{{{ {' && '.join(parts)} }}}}"
+            return f"${{{{ {' && '.join(parts)} }}}}" if parts else ""
         return f"${{{{ {' && '.join([first, *parts])} }}}}"
 
 
 def _condition_parts(condition: Condition, tasks: Mapping[str, str]) -> list[str]:
     parts = [f"needs.{name}.result == 'success'" for name in condition.good]
+    if condition.verdict:
+        parts.append(f"needs.{condition.verdict}.outputs.verdict == 'green'")
     if condition.work or condition.workers:
         parts.append("needs.plan.outputs.work == 'true'")
     if condition.workers:
@@ -186,7 +204,8 @@ def _condition_parts(condition: Condition, tasks: Mapping[str, str]) -> list[str
         parts.append(wanted[0] if len(wanted) == 1 else f"({' || '.join(wanted)})")
     if condition.task:
         cron = tasks[condition.task]
-        parts.append(f"(github.event.schedule == '{cron}' || inputs.task == '{condition.task}')")
+        asked = f"github.event.schedule == '{cron}' || inputs.task == '{condition.task}'"
+        parts.append(asked if condition == Condition(task=condition.task) else f"({asked})")
     if condition.tag:
         parts.append("github.ref_type == 'tag'")
     return parts

@@ -153,11 +153,11 @@ class StepWriter:
         return used
 
     def _download(self, step: Download) -> dict[str, object]:
-        inputs: dict[str, object] = {"path": step.path}
-        if step.many:
-            inputs = {"pattern": f"{step.name}*", **inputs, "merge-multiple": step.merge}
-        else:
-            inputs = {"name": step.name, **inputs}
+        inputs: dict[str, object] = {"pattern": f"{step.name}*"} if step.many else {"name": step.name}
+        if step.path != ".":
+            inputs["path"] = step.path
+        if step.merge:
+            inputs["merge-multiple"] = True
         return self._use(f"Fetch {step.name.removesuffix('-')}", "actions/download-artifact", inputs)
 
 

@@ -44,7 +44,8 @@ RETRY_WHEN = (
     "api_failure",
 )
 
-_EXPRESSION = {"*": ".*", **{char: f"\\{char}" for char in ".+?()[]{}|^$/"}}
+_LITERAL = {char: f"\\{char}" for char in ".+?()[]{}|^$/*\\"}
+_EXPRESSION = {**_LITERAL, "*": ".*"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +72,8 @@ class GitLabWriter:
             "workflow": {"rules": [*starts, {"when": "never"}]},
             "default": {"interruptible": False, "retry": self._retry()},
         }
-        if self.variables:
-            result["variables"] = dict(self.variables)
+        if variables := {**_asked(pipelines), **self.variables}:
+            result["variables"] = variables
         result["include"] = [{"local": f"{FOLDER}/{pipeline.name}.yml"} for pipeline in pipelines]
         return result
 
@@ -80,15 +81,16 @@ class GitLabWriter:
         """Return the file of one pipeline: hidden jobs with its rules, templates, then its jobs."""
         prefix = pipeline.name.removeprefix("cosgen-")
         base = f".cosgen-{prefix}"
-        result: dict[str, object] = {base: {"rules": _rules(pipeline, "")}}
-        for when in sorted({_when(job) for job in pipeline.jobs} - {""}):
-            result[f"{base}-{when}"] = {"rules": _rules(pipeline, when)}
-        for task in sorted({job.condition.task for job in pipeline.jobs} - {""}):
-            result[f"{base}-{task}"] = {"rules": [{"if": _task_rule(task)}]}
+        jobs = fan_in(pipeline.jobs)
+        starts = _starts_of_jobs(jobs)
+        result: dict[str, object] = {
+            f"{base}{start.suffix}": {"rules": _rules(pipeline, start)}
+            for start in sorted(set(starts.values()))
+        }
         for template in pipeline.templates.values():
             result[f".{prefix}{template.id}"] = self.job(template, pipeline, prefix)
-        for job in fan_in(pipeline.jobs):
-            extends = [_rules_name(job, base)]
+        for job in jobs:
+            extends = [f"{base}{starts[job.id].suffix}"]
             if job.template:
                 extends.append(f".{prefix}{job.template}")
             result[f"{prefix}:{job.id}"] = {"extends": _one(extends), **self.job(job, pipeline, prefix)}
@@ -109,7 +111,7 @@ class GitLabWriter:
 
     def job_body(self, job: Job) -> dict[str, object]:
         """Return what a job does and where, without its stage, needs and rules."""
-        result = _machine(job.runner)
+        result = machine_of(job.runner)
         result["timeout"] = f"{job.timeout} minutes"
         if job.interruptible:
             result["interruptible"] = True
@@ -120,7 +122,7 @@ class GitLabWriter:
         if tokens := id_tokens_of(job):
             result["id_tokens"] = tokens
         if job.environment:
-            result["environment"] = {"name": job.environment}
+            result["environment"] = {"name": job.environment, **({} if job.deploys else {"action": "access"})}
         if job.concurrency:
             result["resource_group"] = job.concurrency.group
         if job.allow_failure:
@@ -151,6 +153,7 @@ class GitLabWriter:
         return {
             "stage": job.stage,
             "needs": [f"{prefix}:{need}" for need in job.needs],
+            **({"interruptible": True} if job.interruptible else {}),
             "variables": {"COSGEN_PARENT": "$CI_PIPELINE_ID"},
             "trigger": {"include": include, "strategy": "depend"},
         }
@@ -175,19 +178,46 @@ def _when(job: Job) -> str:
     return ""
 
 
-def _rules_name(job: Job, base: str) -> str:
-    suffix = job.condition.task or _when(job)
-    return f"{base}-{suffix}" if suffix else base
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class _Start:
+    """What jobs of one pipeline have in common about when they are there."""
+
+    task: str = ""
+    tag: bool = False  # only when a tag started the pipeline
+    when: str = ""  # GitLab's word; "" for on_success
+
+    @property
+    def suffix(self) -> str:
+        """What tells the hidden job with these rules from the others of its pipeline."""
+        parts = (self.task, "tag" if self.tag else "", self.when)
+        return "".join(f"-{part}" for part in parts if part)
 
 
-def _rules(pipeline: Pipeline, when: str) -> list[dict[str, object]]:
-    extra: dict[str, object] = {"when": when} if when else {}
-    rules: list[dict[str, object]] = []
+def _starts_of_jobs(jobs: Iterable[Job]) -> dict[str, _Start]:
+    """Return when each job is there: never without those it needs, since GitLab refuses such a pipeline."""
+    found: dict[str, _Start] = {}
+    for job in jobs:
+        before = [found[need] for need in job.needs]
+        task = job.condition.task or next((start.task for start in before if start.task), "")
+        tag = job.condition.tag or any(start.tag for start in before)
+        found[job.id] = _Start(task=task, tag=tag, when=_when(job))
+    return found
+
+
+def _rules(pipeline: Pipeline, start: _Start) -> list[dict[str, object]]:
+    rules: dict[str, dict[str, object]] = {}
     for trigger in pipeline.triggers:
+        if start.tag and not isinstance(trigger, OnTag):
+            continue
         paths = trigger.paths if isinstance(trigger, OnPush | OnPullRequest) else ()
-        changes: dict[str, object] = {"changes": list(paths)} if paths else {}
-        rules.append({"if": _start(trigger, pipeline), **changes, **extra})
-    return rules
+        text = _start(trigger, pipeline, start.task)
+        rule: dict[str, object] = {"if": text}
+        if paths:
+            rule["changes"] = list(paths)
+        if start.when:
+            rule["when"] = start.when
+        rules[text] = rule
+    return list(rules.values())
 
 
 def starts_of(pipeline: Pipeline) -> tuple[str, ...]:
@@ -195,28 +225,62 @@ def starts_of(pipeline: Pipeline) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_start(trigger, pipeline) for trigger in pipeline.triggers))
 
 
-def _start(trigger: Trigger, pipeline: Pipeline) -> str:
-    channel = pipeline.name.removeprefix("cosgen-")
+def _asked(pipelines: Iterable[Pipeline]) -> dict[str, object]:
+    """Return the variables that schedules set, and people who start a pipeline by hand choose."""
+    channels, tasks = [], []
+    for pipeline in pipelines:
+        for trigger in pipeline.triggers:
+            if isinstance(trigger, OnManual):
+                tasks += [choice for _, _, choices in trigger.inputs for choice in choices]
+                channels += [] if trigger.inputs else [_channel(pipeline)]
+    asked = (
+        ("COSGEN_CHANNEL", "The channel to build or to promote to", channels),
+        ("COSGEN_TASK", "The maintenance to do", tasks),
+    )
+    return {
+        name: {"description": meaning, "value": "", "options": Flow(["", *choices])}
+        for name, meaning, choices in asked
+        if choices
+    }
+
+
+def _channel(pipeline: Pipeline) -> str:
+    return pipeline.name.removeprefix("cosgen-")
+
+
+def _start(trigger: Trigger, pipeline: Pipeline, task: str = "") -> str:
+    channel = _channel(pipeline)
+    what = f'$COSGEN_CHANNEL == "{channel}"'
+    if channel == "maintenance":
+        what = f'$COSGEN_TASK == "{task}"' if task else "$COSGEN_TASK"
     match trigger:
         case OnPush(branches):
-            names = " || ".join(_matches("$CI_COMMIT_BRANCH", branch) for branch in branches)
-            names = names if len(branches) == 1 else f"({names})"
-            return f'$CI_PIPELINE_SOURCE == "push" && {names}'
+            return f'$CI_PIPELINE_SOURCE == "push" && {_one_of("$CI_COMMIT_BRANCH", branches)}'
         case OnTag(patterns):
-            return " || ".join(_matches("$CI_COMMIT_TAG", pattern) for pattern in patterns)
+            return f'$CI_PIPELINE_SOURCE == "push" && {_one_of("$CI_COMMIT_TAG", patterns)}'
         case OnSchedule():
-            what = "$COSGEN_TASK" if channel == "maintenance" else f'$COSGEN_CHANNEL == "{channel}"'
             return f'$CI_PIPELINE_SOURCE == "schedule" && {what}'
         case OnManual():
-            what = "$COSGEN_TASK" if channel == "maintenance" else f'$COSGEN_CHANNEL == "{channel}"'
             return f'$CI_PIPELINE_SOURCE == "web" && {what}'
-        case OnPullRequest(labels=labels):
-            asked = "".join(f" && $CI_MERGE_REQUEST_LABELS =~ /(^|,){label}(,|$)/" for label in labels[:1])
-            return f'$CI_PIPELINE_SOURCE == "merge_request_event"{asked}'
+        case OnPullRequest():
+            return _request(trigger)
 
 
-def _task_rule(task: str) -> str:
-    return f'$COSGEN_TASK == "{task}"'
+def _request(trigger: OnPullRequest) -> str:
+    parts = ['$CI_PIPELINE_SOURCE == "merge_request_event"']
+    if not trigger.queue:
+        parts.append('$CI_MERGE_REQUEST_EVENT_TYPE != "merge_train"')
+    if trigger.labels:
+        names = "|".join("".join(_LITERAL.get(char, char) for char in label) for label in trigger.labels)
+        labelled = f"$CI_MERGE_REQUEST_LABELS =~ /(^|,)({names})(,|$)/"
+        train = '$CI_MERGE_REQUEST_EVENT_TYPE == "merge_train"'
+        parts.append(f"({labelled} || {train})" if trigger.queue else labelled)
+    return " && ".join(parts)
+
+
+def _one_of(variable: str, patterns: Sequence[str]) -> str:
+    names = " || ".join(_matches(variable, pattern) for pattern in patterns)
+    return names if len(patterns) == 1 else f"({names})"
 
 
 def _matches(variable: str, pattern: str) -> str:
@@ -226,7 +290,8 @@ def _matches(variable: str, pattern: str) -> str:
     return f"{variable} =~ /^{expression}$/"
 
 
-def _machine(runner: Runner) -> dict[str, object]:
+def machine_of(runner: Runner) -> dict[str, object]:
+    """Return what says on which machines a job may run."""
     result: dict[str, object] = {}
     if runner.labels:
         result["tags"] = Flow(runner.labels)

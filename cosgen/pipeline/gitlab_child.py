@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from cosgen.pipeline.gitlab import GitLabWriter
+from cosgen.pipeline.gitlab import GitLabWriter, machine_of
 from cosgen.pipeline.model import Job
 from cosgen.pipeline.scene import Scene
 from cosgen.pipeline.shapes import Unit, unit_jobs
@@ -31,18 +31,25 @@ def child_map(
         join: Puts jobs between a job and more needs than GitLab takes.
     """
     plan_job = f"{channel or 'request'}:plan"
-    result: dict[str, object] = {"stages": ["build", "collect", "gate"]}
+    result: dict[str, object] = {
+        # Without rules of its own, GitLab would leave all jobs out of the child of a merge request.
+        "workflow": {"rules": [{"when": "always"}]},
+        "stages": Flow(["build", "collect", "gate"]),
+    }
+    light = machine_of(scene.request_runner("control") if request else scene.runner("control"))
+    light |= {"timeout": "5 minutes"}
+    if request:
+        light |= {"interruptible": True}
     if not units:
-        result["nothing"] = {"stage": "build", "timeout": "5 minutes", "script": ["echo nothing to build"]}
-        return result
+        return result | {"nothing": {"stage": "build", **light, "script": ["echo nothing to build"]}}
     # The plan of the parent, kept again here, since collect takes everything of this pipeline.
     result["plan"] = {
         "stage": "build",
         "needs": [FlowMap({"pipeline": "$COSGEN_PARENT", "job": plan_job})],
-        "timeout": "5 minutes",
+        **light,
         "variables": {"GIT_STRATEGY": "none"},
         "script": ["test -s plan.json"],
-        "artifacts": {"paths": Flow(["plan.json"]), "expire_in": "1 days"},
+        "artifacts": {"paths": Flow(["plan.json"]), "expire_in": "1 day"},
     }
     built = unit_jobs(scene, units, request=request, planned=False)
     for template in built.templates.values():
@@ -54,11 +61,7 @@ def child_map(
             variables = {name.upper(): value for name, value in job.parameters.items()}
             entry = {"extends": f".{job.template}", **entry, "variables": variables}
         else:
-            entry |= {
-                "timeout": "5 minutes",
-                "script": ["echo joined"],
-                "variables": {"GIT_STRATEGY": "none"},
-            }
+            entry |= {**light, "variables": {"GIT_STRATEGY": "none"}, "script": ["echo joined"]}
         result[job.id] = entry
     result["collect"] = {
         "stage": "collect",

@@ -136,5 +136,9 @@ def artifacts_of(job: Job) -> dict[str, object]:
     if any(upload.always for upload in uploads):
         result["when"] = "always"
     days = max((upload.days for upload in uploads), default=1)
-    result["expire_in"] = f"{days} days"
+    result["expire_in"] = _days(days)
     return result
+
+
+def _days(days: int) -> str:
+    return "1 day" if days == 1 else f"{days} days"

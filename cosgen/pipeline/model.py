@@ -130,6 +130,7 @@ class Condition:
     workers: str = ""  # the plan has workers for this arch
     left: str = ""  # the job of this id found something left over
     good: tuple[str, ...] = ()  # ids of jobs that must have succeeded, not been skipped
+    verdict: str = ""  # the collector of this id found everything that is required
     task: str = ""  # the schedule or the person asked for this task (maintenance)
     tag: bool = False  # a tag started the pipeline
 
@@ -290,6 +291,7 @@ class Job:
     timeout: int  # minutes
     permissions: Mapping[str, tuple[Access, str]] = field(default_factory=frozen)  # scope -> access, why
     environment: str = ""
+    deploys: bool = False  # moves what the environment stands for; else only reads its secrets
     concurrency: Concurrency | None = None
     outputs: tuple[tuple[str, str], ...] = ()  # (output, id of the call that has it)
     workers_of: str = ""  # arch whose worker list of the plan this job repeats over

@@ -41,7 +41,7 @@ from cosgen.pipeline.stages import (
 )
 
 AUTO_STATIC = 60  # nodes up to which `auto` gives every package its job
-WAVES = 2
+WAVES = 3  # the first builds; the others take what it had no time for, and are skipped when that is nothing
 _NAMED = 8  # packages up to which a condition names them; larger chunks start whenever there is work
 _STOP_EARLY = 50  # minutes before a hosted runner is taken away: no new package is begun
 
@@ -70,7 +70,7 @@ class Built:
 def choose_shape(asked: str, provider: Provider, nodes: int) -> Shape:
     """Return the shape to emit; `auto` is `child` on GitLab, else by the number of packages."""
     if asked != "auto":
-        return Shape.CHILD if asked in ("child", "children") else Shape(asked)
+        return Shape(asked)
     if provider is Provider.GITLAB:
         return Shape.CHILD
     return Shape.STATIC if nodes <= AUTO_STATIC else Shape.WORKERS
@@ -136,7 +136,7 @@ def _template(
         timeout=scene.config.ci.timeout_minutes,
         permissions=build_permissions(scene, request=request),
         environment="" if request else scene.login_needs_environment,
-        interruptible=True,
+        interruptible=request,
         trusted=not request,
     )
 
@@ -202,7 +202,7 @@ def _unit_job(unit: Unit, ids: Mapping[str, str], template: Job) -> Job:
         permissions=template.permissions,
         environment=template.environment,
         builds=todo,
-        interruptible=True,
+        interruptible=template.interruptible,
         trusted=template.trusted,
     )
 
@@ -260,27 +260,22 @@ def worker_jobs(scene: Scene, variants: Sequence[Variant], *, request: bool) -> 
     """Return workers for each arch, in waves: a later one takes what an earlier had no time for."""
     waves = WAVES if scene.provider is Provider.GITHUB and not request else 1
     templates = [worker_template(scene, arch, request=request) for arch in arches_of(variants)]
+    sift = _sift_template(scene)
     jobs: list[Job] = []
     for wave in range(1, waves + 1):
         previous = tuple(job.id for job in jobs)
-        jobs.extend(_wave(scene, variants, templates, wave, previous))
+        if wave > 1:
+            jobs.append(_sift_job(sift, wave, previous))
+        ready = (jobs[-1].id,) if wave > 1 else ()
+        jobs += [
+            _worker_job(scene, arch, template, wave, ready)
+            for arch, template in zip(arches_of(variants), templates, strict=True)
+        ]
     return Built(
         jobs=tuple(jobs),
-        templates=frozen({template.id: template for template in templates}),
+        templates=frozen({item.id: item for item in (*templates, *((sift,) if waves > 1 else ()))}),
         last=tuple(job.id for job in jobs if job.workers_of),
     )
-
-
-def _wave(
-    scene: Scene, variants: Sequence[Variant], templates: Sequence[Job], wave: int, previous: tuple[str, ...]
-) -> list[Job]:
-    sift = [_sift_job(scene, wave, previous)] if wave > 1 else []
-    ready = tuple(job.id for job in sift)
-    jobs = [
-        _worker_job(scene, arch, template, wave, ready)
-        for arch, template in zip(arches_of(variants), templates, strict=True)
-    ]
-    return [*sift, *jobs]
 
 
 def _worker_job(scene: Scene, arch: str, template: Job, wave: int, ready: tuple[str, ...]) -> Job:
@@ -310,12 +305,12 @@ def _worker_job(scene: Scene, arch: str, template: Job, wave: int, ready: tuple[
         environment=template.environment,
         workers_of=slug(arch),
         workers=scene.worker_count(),
-        interruptible=True,
+        interruptible=template.interruptible,
         trusted=template.trusted,
     )
 
 
-def _sift_job(scene: Scene, wave: int, previous: tuple[str, ...]) -> Job:
+def _sift_template(scene: Scene) -> Job:
     call = Call(
         title="Look what is left",
         id="left",
@@ -323,8 +318,8 @@ def _sift_job(scene: Scene, wave: int, previous: tuple[str, ...]) -> Job:
         options=(("--plan", PLAN_FILE), ("--results", "results"), ("--to", Place.OUTPUTS)),
     )
     return Job(
-        id=f"left-{wave}",
-        title=f"left for wave {wave}",
+        id="_cosgen-left",
+        title="left",
         stage="build",
         steps=(
             *prepare(scene),
@@ -332,12 +327,25 @@ def _sift_job(scene: Scene, wave: int, previous: tuple[str, ...]) -> Job:
             Download(name="result-", path="results", many=True),
             call,
         ),
-        needs=("plan", *previous),
-        condition=Condition(when=When.ENDED, work=True, left=f"left-{wave - 1}" if wave > 2 else ""),
         runner=scene.runner("control"),
         timeout=LIGHT_MINUTES,
         permissions=READ,
         outputs=(("left", "left"),),
+    )
+
+
+def _sift_job(template: Job, wave: int, previous: tuple[str, ...]) -> Job:
+    """Return the job that decides whether there is another wave."""
+    return Job(
+        id=f"left-{wave}",
+        title=f"left for wave {wave}",
+        stage="build",
+        template=template.id,
+        needs=("plan", *previous),
+        condition=Condition(when=When.ENDED, work=True, left=f"left-{wave - 1}" if wave > 2 else ""),
+        runner=template.runner,
+        timeout=template.timeout,
+        permissions=template.permissions,
     )
 
 
@@ -377,6 +385,7 @@ def child_jobs(scene: Scene, channel: str, *, request: bool) -> Built:
         child="child.yml",
         runner=write.runner,
         timeout=scene.config.ci.timeout_minutes,
+        interruptible=request,
         trusted=not request,
     )
     return Built(jobs=(write, run), templates=frozen(), last=("build",))

@@ -314,9 +314,16 @@ def publish_job(scene: Scene, channel: ChannelConfig, needs: Sequence[str]) -> J
         timeout=LONG_MINUTES,
         permissions=writer_permissions(scene, registry=Access.WRITE),
         environment=environment_of(channel),
+        deploys=True,
         concurrency=publish_lock(channel),
         trusted=True,
+        by_hand=waits_for_hand(scene, channel),
     )
+
+
+def waits_for_hand(scene: Scene, channel: ChannelConfig) -> bool:
+    """Tell whether a person must start what moves a channel; on GitHub its environment asks for one."""
+    return scene.provider is Provider.GITLAB and channel.approve
 
 
 def image_calls(scene: Scene, channel: ChannelConfig, env: Mapping[str, Value]) -> tuple[Step, ...]:
@@ -329,12 +336,13 @@ def image_calls(scene: Scene, channel: ChannelConfig, env: Mapping[str, Value]) 
     return (call,)
 
 
-def promote_job(scene: Scene, channel: ChannelConfig, *, tagged: bool) -> Job:
+def promote_job(scene: Scene, channel: ChannelConfig, gates: Sequence[str], *, tagged: bool) -> Job:
     """Return the job that moves a channel to a snapshot of the one it comes from.
 
     Args:
         scene: The settings.
         channel: The channel to move; `from_` is where its snapshot comes from.
+        gates: Ids of the jobs that must pass before.
         tagged: A tag starts it: then the snapshot must be of the tagged commit.
     """
     env = writer_env(scene)
@@ -357,11 +365,14 @@ def promote_job(scene: Scene, channel: ChannelConfig, *, tagged: bool) -> Job:
             call,
             *image_calls(scene, channel, env),
         ),
+        needs=tuple(gates),
+        condition=Condition(when=When.ENDED, good=tuple(gates)) if gates else Condition(),
         runner=scene.runner("control"),
         timeout=LONG_MINUTES,
         permissions=writer_permissions(scene, registry=Access.WRITE),
         environment=environment_of(channel),
+        deploys=True,
         concurrency=publish_lock(channel),
         trusted=True,
-        by_hand=scene.provider is Provider.GITLAB and channel.approve,
+        by_hand=waits_for_hand(scene, channel),
     )
