@@ -1,6 +1,7 @@
 """`cosgen site`: the release documentation, built from published metadata alone."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,12 +10,17 @@ from cosgen import __version__
 from cosgen.cli.context import ProjectOptions, project_options
 from cosgen.cli.store import Opened, open_session, storage_options
 from cosgen.errors import CosgenError
-from cosgen.repository.reader import open_repository
+from cosgen.manifest.config import ProjectConfig
+from cosgen.repository.reader import Repository, open_repository
 from cosgen.site.builder import SiteReport, build_site
 from cosgen.site.collect import SiteOptions, collect_site
+from cosgen.site.deploy import deploy_site
 from cosgen.site.preview import Watch, address, make_server
 from cosgen.site.text import size
+from cosgen.storage.open import open_store
+from cosgen.storage.probe import StoreClass
 
+_STORAGE = "storage"  # as `ci.site` has it: beside the repository
 _OUTPUT = click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -42,15 +48,23 @@ def command() -> None:
 @_URL
 @_DOCS
 @click.option("--clean", is_flag=True, help="Make every page anew.")
+@click.option(
+    "--to",
+    default="",
+    metavar="PLACE",
+    help="Put the pages there too, and delete stale ones: `storage` for beside the repository, else "
+    "s3://bucket/prefix or a folder.",
+)
 @storage_options
 @project_options
-def build(
+def build(  # noqa: PLR0913  # each is an option
     *,
     output: Path,
     title: str,
     url: str,
     docs: Path | None,
     clean: bool,
+    to: str,
     storage: str,
     single_writer: bool,
     options: ProjectOptions,
@@ -62,15 +76,35 @@ def build(
 
     Example: cosgen site build --storage https://repo.example.org --output build/site
     """
-    del single_writer
-    opened = open_session(options, storage)
-    report = _build(opened, options.project, output, title=title, url=url, docs=docs, clean=clean)
+    opened = open_session(options, storage, single_writer=single_writer)
+    repository = open_repository(opened.session.store, opened.session)
+    report = _build(opened, repository, options.project, output, title=title, url=url, docs=docs, clean=clean)
     click.echo(output)
     click.echo(_told(report), err=True)
+    if to:
+        _deploy(opened, repository, output, to, options.project)
+
+
+def _deploy(opened: Opened, repository: Repository, output: Path, to: str, base: Path) -> None:
+    session = opened.session
+    if to != _STORAGE:
+        session = replace(session, store=open_store(to, base=base))
+    weak = to == _STORAGE and repository.settings.get("store_class") == StoreClass.B
+    report = deploy_site(output, session.patient, repository.commit.seq, conditions=not weak)
+    place = session.store.url
+    if report.newer:
+        click.echo(f"{place}: the site of a later commit is there already", err=True)
+        return
+    click.echo(
+        f"{place}: {report.sent} files sent ({size(report.sent_bytes)}), {report.deleted} deleted, "
+        f"{report.kept} kept",
+        err=True,
+    )
 
 
 def _build(
     opened: Opened,
+    repository: Repository,
     project: Path,
     output: Path,
     *,
@@ -82,9 +116,7 @@ def _build(
     site = opened.config.site if opened.config else None
     if docs is None and site is not None and site.pages:
         docs = project / site.pages
-    data = collect_site(
-        open_repository(opened.session.store, opened.session), site_options(opened, title, url)
-    )
+    data = collect_site(repository, site_options(opened, title, url))
     return build_site(data, output, docs=docs, clean=clean)
 
 
@@ -95,7 +127,7 @@ def site_options(opened: Opened, title: str, url: str) -> SiteOptions:
         return SiteOptions(title=title, url=url, generator=f"cosgen {__version__}")
     return SiteOptions(
         title=title or config.site.title or config.name,
-        url=url or config.site.url,
+        url=url or config.site.url or _beside(config),
         description=config.site.description,
         source_url=config.site.source,
         images=config.registry.images,
@@ -105,6 +137,11 @@ def site_options(opened: Opened, title: str, url: str) -> SiteOptions:
         stale_days=config.site.stale_days,
         generator=f"cosgen {__version__}",
     )
+
+
+def _beside(config: ProjectConfig) -> str:
+    """Return where the site is read when it lies beside the repository; "" when it does not."""
+    return config.repository.url.rstrip("/").removesuffix("/r") if config.ci.site == _STORAGE else ""
 
 
 def _told(report: SiteReport) -> str:
@@ -142,9 +179,9 @@ def serve(
         nonlocal generation
         try:
             opened = open_session(options, storage)
-            click.echo(
-                _told(_build(opened, options.project, output, title=title, url="", docs=docs)), err=True
-            )
+            repository = open_repository(opened.session.store, opened.session)
+            report = _build(opened, repository, options.project, output, title=title, url="", docs=docs)
+            click.echo(_told(report), err=True)
             generation += 1
         except CosgenError as error:
             if generation == 0:

@@ -4,6 +4,7 @@ import itertools
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlencode
 
 from cosgen.site.build_graph import view_graph
 from cosgen.site.guide import guide_page
@@ -114,8 +115,7 @@ def _channel_page(data: SiteData, channel: Channel) -> Page:
             "lag": maybe(
                 f"{duration(state.lag)} behind" if variant_state(channel, state)["kind"] == "warn" else ""
             ),
-            "query": f"channel={slug(channel.name)}&arch={slug(state.variant.arch)}"
-            + (f"&flavor={slug(state.variant.flavor)}" if state.variant.flavor else ""),
+            "query": _query(channel=channel.name, arch=state.variant.arch, flavor=state.variant.flavor),
         }
         for state in channel.variants
     ]
@@ -149,6 +149,10 @@ def _channel_page(data: SiteData, channel: Channel) -> Page:
     )
 
 
+def _query(**fields: str) -> str:
+    return urlencode({name: value for name, value in fields.items() if value})
+
+
 def _signature_text(channel: Channel) -> Iterable[str]:
     if channel.signature == "unsigned":
         yield (
@@ -173,7 +177,7 @@ def _verify(data: SiteData, channel: Channel) -> Sequence[View]:
     root = data.info.repository_url.rstrip("/")
     store = root.removesuffix("/r")
     text = (
-        f"cosgen repo mirror /var/lib/cosgen/{slug(channel.name)} --channel {slug(channel.name)} "
+        f"cosgen repo mirror /var/lib/cosgen/{slug(channel.name)} --channel {shlex.quote(channel.name)} "
         f"--root root.json --storage {shlex.quote(store)}\n"
     )
     return [{"text": text, "caption": "Make a verified copy"}]

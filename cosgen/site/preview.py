@@ -1,28 +1,14 @@
 """A small web server on loopback: folders as a static host serves them, and a preview that reloads."""
 
 import functools
-import posixpath
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-    ".xml": "application/atom+xml; charset=utf-8",
-    ".yaml": "application/yaml",
-    ".yml": "application/yaml",
-    ".tar": "application/x-tar",
-    ".gz": "application/gzip",
-    ".zst": "application/zstd",
-    "": "application/octet-stream",
-}
+from cosgen.site.media import content_type
+
 RELOAD_PATH = "/_cosgen/reload"
 _RELOAD = """
 let seen = null;
@@ -41,13 +27,12 @@ look();
 class _Handler(SimpleHTTPRequestHandler):
     """Serves files as they are: tarballs get their own type and never a Content-Encoding."""
 
-    extensions_map = _TYPES
     protocol_version = "HTTP/1.1"
     generation: Callable[[], int] | None = None  # set for a preview
 
     def guess_type(self, path: object) -> str:
         """Return the type by the last suffix only."""
-        return _TYPES.get(posixpath.splitext(str(path))[1].lower(), _TYPES[""])
+        return content_type(str(path))
 
     def list_directory(self, path: object) -> None:
         """Refuse: a static host lists nothing."""
@@ -70,7 +55,7 @@ class _Handler(SimpleHTTPRequestHandler):
         elif self.path.split("?")[0].endswith("/assets/cosgen.js"):
             script = Path(self.translate_path(self.path))
             text = script.read_text(encoding="utf-8") if script.is_file() else ""
-            self._send((text + _RELOAD % RELOAD_PATH).encode(), _TYPES[".js"])
+            self._send((text + _RELOAD % RELOAD_PATH).encode(), content_type("cosgen.js"))
         else:
             super().do_GET()
 

@@ -62,6 +62,25 @@ _RULES = (
         "one of the two would silently disappear",
         "rename the page in the --docs folder",
     ),
+    Rule(
+        "CG610",
+        "a page cannot be put beside the repository",
+        "it lies in one of the repository's folders, or has characters that stores and proxies read "
+        "differently",
+        "rename the page in the --docs folder",
+    ),
+    Rule(
+        "CG611",
+        "another deployment of the site came between",
+        "two sites sent at once would mix their pages",
+        "run the command again; let only one job at a time deploy, as the emitted pipelines do",
+    ),
+    Rule(
+        "CG612",
+        "the list of deployed pages cannot be read",
+        "without it nobody knows which pages are stale",
+        "delete the object that is named and deploy again; pages no longer made stay until you delete them",
+    ),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in _RULES})

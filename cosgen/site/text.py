@@ -4,38 +4,42 @@ import datetime as dt
 import re
 from urllib.parse import urlsplit
 
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
 _SAFE_SCHEMES = frozenset({"http", "https", "mailto", "ftp", "git"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 def slug(text: str) -> str:
-    """Return `text` as one path segment that every static host serves, one to one.
+    """Return `text` as one path segment that every static host and object store serves, one to one.
 
-    Letters, digits, `.`, `_` and `-` stay; all else becomes `~` and hex per UTF-8 byte (`+` too: S3 reads
-    it as a space). A leading dot is written so, which makes `.` and `..` harmless.
+    Letters, digits, `.` and `-` stay; `_` is doubled, all else becomes `_` and hex per UTF-8 byte (`+` too:
+    S3 reads it as a space), and so does a leading `.` or `-`, which makes `.` and `..` harmless.
 
-    >>> slug("gtk+"), slug(".."), slug("a/b")
-    ('gtk~2b', '~2e.', 'a~2fb')
+    >>> slug("gtk+"), slug("x86_64"), slug(".."), slug("a/b")
+    ('gtk_2b', 'x86__64', '_2e.', 'a_2fb')
     """
-    out = "".join(c if c in _PLAIN else "".join(f"~{byte:02x}" for byte in c.encode()) for c in text)
-    if out.startswith((".", "_")):  # hidden files; folders that GitHub Pages would leave out
-        out = f"~{ord(out[0]):02x}{out[1:]}"
-    return out or "~"
+    out = "".join(map(_escaped, text))
+    return f"_{ord(out[0]):02x}{out[1:]}" if out.startswith((".", "-")) else out or "_"
+
+
+def _escaped(char: str) -> str:
+    if char in _PLAIN:
+        return char
+    return "__" if char == "_" else "".join(f"_{byte:02x}" for byte in char.encode())
 
 
 def package_path(category: str, name: str) -> str:
-    """Path of a package's page from the site's root."""
-    return f"packages/{slug(category)}/{slug(name)}.html"
+    """Path of a package's page from the site's root; `index.html` beside it is the category's own.
+
+    >>> package_path("libs", "gtk+"), package_path("web", "index")
+    ('packages/libs/gtk_2b.html', 'packages/web/_69ndex.html')
+    """
+    return f"packages/{slug(category)}/{'_69ndex' if name == 'index' else slug(name)}.html"
 
 
 def category_path(category: str, page: int = 1) -> str:
-    """Path of a category's listing; the first page has no number."""
-    return (
-        f"packages/{slug(category)}/index.html"
-        if page == 1
-        else f"packages/{slug(category)}/index~{page}.html"
-    )
+    """Path of a category's listing; the first page has no number. No package's page is called so."""
+    return f"packages/{slug(category)}/index{'' if page == 1 else f'_-{page}'}.html"
 
 
 def channel_path(name: str) -> str:
@@ -45,12 +49,13 @@ def channel_path(name: str) -> str:
 
 def release_path(channel: str, seq: int) -> str:
     """Path of the notes of one move."""
-    return f"releases/{slug(channel)}~{seq}.html"
+    return f"releases/{slug(channel)}-{seq}.html"
 
 
 def diff_path(before: str, after: str) -> str:
     """Path of the difference of two snapshots in the JSON API."""
-    return f"api/v1/diff/{slug(before)}..{slug(after)}.json"
+    names = [slug(digest.removeprefix("sha256:")) for digest in (before, after)]
+    return f"api/v1/diff/{'..'.join(names)}.json"
 
 
 def size(count: int) -> str:

@@ -25,7 +25,7 @@ PAGES = {
     "package": "packages/system/cos.html",
     "bundle": "packages/meta/cos-minimal.html",
     "releases": "releases/index.html",
-    "release": "releases/stable~14.html",
+    "release": "releases/stable-14.html",
     "graph": "graph.html",
     "trends": "trends.html",
     "derive": "derive.html",

@@ -17,7 +17,9 @@ import yaml
 from cosgen.build.artifact import RECORD_SUFFIX
 from cosgen.cli.main import cosgen
 from cosgen.errors import CosgenError
+from cosgen.storage.open import open_store
 from tests.fakes.artifacts import make_artifact
+from tests.s3_engines import S3Server
 
 ATTACKS = (
     "<script>alert(1)</script>",
@@ -143,7 +145,7 @@ def pages(site: Path) -> list[Path]:
 
 def test_every_channel_and_package_has_its_page(built: Path) -> None:
     for path in ("index.html", "c/stable/index.html", "c/testing/index.html", "packages/system/grub2.html",
-                 "packages/libs/gtk~2b.html", "releases/index.html", "derive.html", "feed.xml", "badges/stable.svg"):  # fmt: skip
+                 "packages/libs/gtk_2b.html", "releases/index.html", "derive.html", "feed.xml", "badges/stable.svg"):  # fmt: skip
         assert (built / path).is_file(), path
 
 
@@ -287,3 +289,35 @@ def test_own_pages_open_the_site_and_broken_links_in_them_stop_it(built: Path, t
 def test_nothing_of_the_build_machine_is_in_the_pages(built: Path) -> None:
     needle = os.fspath(built.parent).encode()
     assert not [p for p in built.rglob("*") if p.is_file() and needle in p.read_bytes()]
+
+
+@pytest.mark.s3
+def test_the_site_lies_beside_the_repository_in_a_bucket_with_its_types(
+    built: Path, tmp_path: Path, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in moto_s3.environment().items():
+        monkeypatch.setenv(name, value)
+    url = f"s3://{moto_s3.new_bucket()}?endpoint={moto_s3.endpoint}&style=path"
+    add(tmp_path / "one", "tool", "1.0")
+    project = ("--project", tmp_path, "--storage", url)
+    run("publish", tmp_path / "one", "--channel", "stable", *project)
+    run("site", "build", "--output", tmp_path / "site", "--to", "storage", *project)
+    store = open_store(url)
+    stat = store.head("c/stable/index.html")
+    assert stat is not None
+    assert stat.headers is not None
+    assert stat.headers.content_type == "text/html; charset=utf-8"
+    assert "max-age=30" in stat.headers.cache_control
+    assert store.head("r/stable-x86_64-repository.yaml") is not None
+    run("publish", tmp_path / "one", "--channel", "testing", *project)
+    run("repo", "fsck", *project)
+    run("site", "build", "--output", tmp_path / "site", "--to", "storage", *project)
+    assert store.head("c/testing/index.html") is not None
+
+
+def test_the_site_goes_to_a_folder_of_its_own(built: Path, tmp_path: Path) -> None:
+    project = built.parent / "project"
+    run("site", "build", "--project", project, "--output", tmp_path / "site", "--to", tmp_path / "www")
+    made = {p.relative_to(tmp_path / "site") for p in (tmp_path / "site").rglob("*") if p.is_file()}
+    there = {p.relative_to(tmp_path / "www") for p in (tmp_path / "www").rglob("*") if p.is_file()}
+    assert made - there == {Path(".nojekyll")}

@@ -177,16 +177,18 @@
   }
 
   // ---- packages: search and filters over our own index
-  const plain = /[A-Za-z0-9._-]/;
+  // Paths of pages as the site's builder makes them.
+  const plain = /[A-Za-z0-9.-]/;
   const encoder = new TextEncoder();
+  const hex = (byte) => "_" + byte.toString(16).padStart(2, "0");
   function slug(text) {
     let out = "";
     for (const c of text) {
-      out += plain.test(c) ? c : Array.from(encoder.encode(c), (b) => "~" + b.toString(16).padStart(2, "0")).join("");
+      out += plain.test(c) ? c : c === "_" ? "__" : Array.from(encoder.encode(c), hex).join("");
     }
-    if (out[0] === "." || out[0] === "_") out = "~" + out.charCodeAt(0).toString(16).padStart(2, "0") + out.slice(1);
-    return out || "~";
+    return out[0] === "." || out[0] === "-" ? hex(out.charCodeAt(0)) + out.slice(1) : out || "_";
   }
+  const pageOf = (category, name) => base + "/packages/" + slug(category) + "/" + (name === "index" ? "_69ndex" : slug(name)) + ".html";
   function matches(index, query) {
     const terms = query.text.toLowerCase().split(/\s+/).filter(Boolean);
     const found = [];
@@ -236,8 +238,7 @@
     let shown = 0;
     const row = (i, terms) => {
       const category = index.categories[index.category[i]];
-      const path = base + "/packages/" + slug(category) + "/" + slug(index.names[i]) + ".html";
-      const item = make("li", {}, make("a", { href: path }, ...highlight(category + "/" + index.names[i], terms)));
+      const item = make("li", {}, make("a", { href: pageOf(category, index.names[i]) }, ...highlight(category + "/" + index.names[i], terms)));
       item.append(make("span", { class: "v" }, index.version[i]));
       if (index.bundles.has(i)) item.append(" ", make("span", { class: "chip" }, "bundle"));
       if (index.about[i]) item.append(make("p", {}, index.about[i]));
