@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
+# Registers emulators of other architectures with the kernel; of QEMU's builds, the one that Docker keeps.
+BINFMT = "docker.io/tonistiigi/binfmt@sha256:400a4873b838d1b89194d982c45e5fb3cda4593fbfd7e08a02e76b03b21166f0"
 PROXY_PATH = ".github/workflows/_cosgen-actions.yml"
 _PIN = re.compile(
     r"^\s*-?\s*uses:\s*(?P<name>[\w.-]+/[\w./-]+)@(?P<commit>[0-9a-f]{40})\s+#\s*(?P<tag>\S+)\s*$",

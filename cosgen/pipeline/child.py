@@ -50,7 +50,10 @@ def child_pipeline(
     writer = GitLabWriter(variables=dict(config.ci.variables), retries=config.ci.retries)
     text = print_yaml(child_map(scene, writer, units, channel=channel, request=not channel, join=fan_in))
     file = GeneratedFile("cosgen-request.yml" if not channel else "child.yml", text)
-    problems = (*check_limits([file], Provider.GITLAB, config), *check_security([file], Provider.GITLAB))
+    problems = (
+        *check_limits([file], Provider.GITLAB, config),
+        *check_security([file], Provider.GITLAB, config),
+    )
     if problems:
         raise ManifestError(*problems)
     return text

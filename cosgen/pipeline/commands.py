@@ -242,7 +242,10 @@ COMMAND_TABLE: tuple[Command, ...] = (
     Command(
         words="site build",
         does="Make the site of the repository's channels.",
-        options=(Option("--output", "DIR", "Where the pages go."),),
+        options=(
+            Option("--output", "DIR", "Where the pages go."),
+            Option("--to", "PLACE", "Put the pages there too: `storage` for beside the repository."),
+        ),
     ),
     Command(
         words="release",

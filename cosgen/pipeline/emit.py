@@ -93,7 +93,7 @@ def emit_nodes(
         gitlab = GitLabWriter(variables=dict(config.ci.variables), retries=config.ci.retries)
         texts = gitlab.write(pipelines, header)
     files = tuple(GeneratedFile(path, text) for path, text in sorted(texts.items()))
-    problems = [*check_limits(files, provider, config), *check_security(files, provider)]
+    problems = [*check_limits(files, provider, config), *check_security(files, provider, config)]
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors:
         raise ManifestError(*_few(errors))

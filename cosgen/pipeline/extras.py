@@ -32,6 +32,7 @@ from cosgen.pipeline.stages import (
     hooks,
     identity_steps,
     logins,
+    machine_steps,
     prepare,
     writer_env,
     writer_permissions,
@@ -39,7 +40,9 @@ from cosgen.pipeline.stages import (
 
 NIGHTLY = "23 3 * * *"
 WEEKLY = "47 4 * * 1"
+MAINTENANCE = "cosgen-maintenance"  # the environment of what writes without moving a channel
 _SITE = "public"
+_SITE_GROUP = Group(group="cosgen-site", queue=True)
 
 
 # --- own jobs ---------------------------------------------------------------------------------------
@@ -147,6 +150,7 @@ def _own_job(
     if not request:
         env.update((secret, scene.secret(secret)) for secret in config.secrets)
     where = config.runner or variant.arch
+    runner = scene.request_runner(where) if request else scene.runner(where)
     suffix = job_id.partition("--")[2]
     others = [other for need in config.needs for other in _others(scene, need, suffix, variants)]
     ends = stages[config.after]
@@ -167,6 +171,7 @@ def _own_job(
         title=f"{name} {variant.key}" if suffix else name,
         stage={"plan": "build", "build": "gate", "gate": "publish"}.get(config.after, "site"),
         steps=(
+            *machine_steps(runner),
             *prepare(scene),
             *judge,
             *get,
@@ -180,7 +185,7 @@ def _own_job(
         condition=Condition(
             when=When.ENDED, good=(*ends, *others), verdict="collect" if "collect" in ends else ""
         ),
-        runner=scene.request_runner(where) if request else scene.runner(where),
+        runner=runner,
         timeout=config.timeout_minutes,
         permissions=frozen({**READ, **(scene.registry_permissions(Access.READ) if get else {})}),
         environment="" if request else config.environment,
@@ -197,33 +202,58 @@ def site_jobs(scene: Scene, needs: str) -> tuple[Job, ...]:
     where = scene.config.ci.site
     if where == "none" or not scene.publishes:
         return ()
-    hook = scene.config.ci.hooks
-    build = Call(title="Build the site", words="site build", options=(("--output", _SITE),))
-    steps: tuple[Step, ...] = (
-        *prepare(scene),
-        *hooks("before site", hook.before_site),
-        build,
-        *hooks("after site", hook.after_site),
-    )
-    condition = Condition(when=When.ENDED, good=(needs,)) if needs else Condition()
+    if where == "storage":
+        return (_stored_site(scene, needs),)
     on_github = scene.provider is Provider.GITHUB
-    target = (Upload(name="github-pages", paths=(_SITE,), pages=True),) if on_github else (Pages(path=_SITE),)
-    site = Job(
+    target = Upload(name="github-pages", paths=(_SITE,), pages=True) if on_github else Pages(path=_SITE)
+    site = _site_job(scene, needs, (*_site_steps(scene), target))
+    if on_github:
+        return (site, _pages_job(scene))
+    return (replace(site, concurrency=_SITE_GROUP),)
+
+
+def _site_steps(
+    scene: Scene, options: Sequence[tuple[str, str]] = (), env: Mapping[str, Value] | None = None
+) -> tuple[Step, ...]:
+    hook = scene.config.ci.hooks
+    build = Call(
+        title="Build the site",
+        words="site build",
+        options=(("--output", _SITE), *options),
+        env=frozen(env),
+    )
+    return (*hooks("before site", hook.before_site), build, *hooks("after site", hook.after_site))
+
+
+def _site_job(scene: Scene, needs: str, steps: Sequence[Step]) -> Job:
+    return Job(
         id="site",
         title="site",
         stage="site",
-        steps=(*steps, *target),
-        needs=(needs,) if needs else (),
-        condition=condition,
+        steps=(*prepare(scene), *steps),
+        needs=(needs,),
+        condition=Condition(when=When.ENDED, good=(needs,)),
         runner=scene.runner("control"),
         timeout=LONG_MINUTES,
         permissions=READ,
-        concurrency=Group(group="cosgen-site", queue=True) if not on_github else None,
         trusted=True,
     )
-    if not on_github:
-        return (site,)
-    deploy = Job(
+
+
+def _stored_site(scene: Scene, needs: str) -> Job:
+    """Return the job that puts the site beside the repository; it writes there, and nobody must approve."""
+    env = {name: value for name, value in writer_env(scene).items() if name.startswith("AWS_")}
+    steps = (*identity_steps(scene, None), *_site_steps(scene, (("--to", "storage"),), env))
+    return replace(
+        _site_job(scene, needs, steps),
+        permissions=writer_permissions(scene),
+        environment=MAINTENANCE,
+        concurrency=_SITE_GROUP,
+    )
+
+
+def _pages_job(scene: Scene) -> Job:
+    return Job(
         id="pages",
         title="pages",
         stage="site",
@@ -239,10 +269,10 @@ def site_jobs(scene: Scene, needs: str) -> tuple[Job, ...]:
             }
         ),
         environment="github-pages",
-        concurrency=Group(group="cosgen-site", queue=True),
+        deploys=True,
+        concurrency=_SITE_GROUP,
         trusted=True,
     )
-    return (site, deploy)
 
 
 def release_job(scene: Scene, channel: ChannelConfig, needs: str) -> Job:
@@ -313,7 +343,7 @@ def _writer_job(scene: Scene, name: str, call: Call, needs: tuple[str, ...]) -> 
         runner=scene.runner("control"),
         timeout=LONG_MINUTES,
         permissions=writer_permissions(scene),
-        environment="cosgen-maintenance",
+        environment=MAINTENANCE,
         concurrency=Group(group=f"cosgen-maintenance-{name}", queue=True),
         trusted=True,
     )

@@ -12,6 +12,7 @@ from cosgen.pipeline.model import (
     Checkout,
     Context,
     Download,
+    Emulate,
     Fail,
     Install,
     Job,
@@ -27,6 +28,7 @@ from cosgen.pipeline.model import (
     Upload,
     Value,
 )
+from cosgen.pipeline.steps import emulate_line
 from cosgen.pipeline.yaml_text import Tagged
 
 PLACES: Mapping[Place, Word] = {
@@ -76,7 +78,7 @@ class StepWriter:
             case Install(line=line):
                 setup = self._use("Set up Python", "actions/setup-python", {"python-version": self.python})
                 return [setup, {"name": "Install cosgen", "run": line}]
-            case Call() | Shell() | Purge() | Fail():
+            case Call() | Shell() | Purge() | Emulate() | Fail():
                 return [_command(step)]
             case _:
                 return [self._action(step)]
@@ -161,7 +163,7 @@ class StepWriter:
         return self._use(f"Fetch {step.name.removesuffix('-')}", "actions/download-artifact", inputs)
 
 
-def _command(step: Call | Shell | Purge | Fail) -> dict[str, object]:
+def _command(step: Call | Shell | Purge | Emulate | Fail) -> dict[str, object]:
     match step:
         case Call():
             head: dict[str, object] = {"name": step.title}
@@ -171,6 +173,8 @@ def _command(step: Call | Shell | Purge | Fail) -> dict[str, object]:
             return _run({"name": step.title}, step.env, step.line)
         case Purge():
             return {"name": "Make room on the disk", "run": f"sudo rm -rf {_UNUSED}"}
+        case Emulate(arch=arch):
+            return {"name": f"Emulate {arch}", "run": emulate_line(step)}
         case Fail():
             return _fail(step)
         case _:

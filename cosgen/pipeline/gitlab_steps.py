@@ -10,6 +10,7 @@ from cosgen.pipeline.model import (
     Checkout,
     Context,
     Download,
+    Emulate,
     Fail,
     Install,
     Job,
@@ -25,7 +26,7 @@ from cosgen.pipeline.model import (
     Upload,
     Value,
 )
-from cosgen.pipeline.steps import env_of
+from cosgen.pipeline.steps import emulate_line, env_of
 from cosgen.pipeline.yaml_text import Flow
 
 SUMMARY = "summary.md"
@@ -90,18 +91,18 @@ def script_of(job: Job) -> list[object]:
 
 def _lines(step: Step) -> list[str]:
     match step:
-        case Checkout() | Upload() | Download() | Pages():
-            return []
+        case Checkout() | Upload() | Download() | Pages() | Call(words="ci outputs"):
+            return []  # by other keys of the job; nothing reads outputs here
         case Install(line=line) | Shell(line=line):
             return [line]
         case Purge():
             return ["docker image prune --all --force"]
+        case Emulate():
+            return [emulate_line(step)]
         case Login():
             return [_login(step)]
         case AssumeRole():
             return [f"(umask 077 && printf '%s' \"${TOKEN_VARIABLE}\" > {TOKEN_FILE})"]
-        case Call(words="ci outputs"):
-            return []  # nothing reads outputs here
         case Call():
             return [_call(step)]
         case Fail():

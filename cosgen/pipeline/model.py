@@ -203,6 +203,13 @@ class Purge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Emulate:
+    """Let the machine run programs of another architecture."""
+
+    arch: str  # Go's name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """Keep files as a CI artifact of this run. `suffix` makes the name unique among jobs and attempts."""
 
@@ -240,7 +247,20 @@ class Fail:
     verdict: str = ""  # id of the job with output `verdict`
 
 
-Step = Checkout | Install | Login | AssumeRole | Call | Shell | Purge | Upload | Download | Pages | Fail
+Step = (
+    Checkout
+    | Install
+    | Login
+    | AssumeRole
+    | Call
+    | Shell
+    | Purge
+    | Emulate
+    | Upload
+    | Download
+    | Pages
+    | Fail
+)
 
 
 # --- jobs -------------------------------------------------------------------------------------------
@@ -261,6 +281,7 @@ class Runner:
     self_hosted: bool = False
     ephemeral: bool = False  # a fresh machine for every job
     purge: bool = False  # make room on its disk first
+    emulates: str = ""  # Go's name of the architecture that it builds for without being it
     group: str = ""  # GitHub runner group
     image: str = ""  # GitLab: container the job runs in, by digest
 

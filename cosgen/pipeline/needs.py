@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cosgen.manifest.config import ProjectConfig
 from cosgen.manifest.platform import Variant
 from cosgen.pipeline.emit import pipelines_for
+from cosgen.pipeline.extras import MAINTENANCE, NIGHTLY, WEEKLY
 from cosgen.pipeline.model import Job, Pages, Setting
 from cosgen.pipeline.scene import Provider, Scene, Shape
 from cosgen.pipeline.stages import environment_of, uses_role
@@ -66,8 +67,8 @@ def _job_needs(job: Job, pipeline: str, approved: set[str]) -> Sequence[Need]:
 
 
 def _schedules(scene: Scene) -> Sequence[Need]:
-    found = [Need("schedule", "COSGEN_TASK=nightly", "signatures, garbage, site", value="23 3 * * *")]
-    found.append(Need("schedule", "COSGEN_TASK=weekly", "renews the pins", value="47 4 * * 1"))
+    found = [Need("schedule", "COSGEN_TASK=nightly", "signatures, garbage, site", value=NIGHTLY)]
+    found.append(Need("schedule", "COSGEN_TASK=weekly", "renews the pins", value=WEEKLY))
     found += [
         Need("schedule", f"COSGEN_CHANNEL={channel.name}", "starts the channel", value=channel.on.schedule)
         for channel in scene.channels
@@ -85,7 +86,7 @@ def trust_policy(config: ProjectConfig, provider: str, repository: str = "OWNER/
     scene = Scene(config=config, variants=(), provider=Provider(provider), version="")
     if not uses_role(scene):
         return ""
-    environments = sorted({environment_of(channel) for channel in scene.channels} | {"cosgen-maintenance"})
+    environments = sorted({environment_of(channel) for channel in scene.channels} | {MAINTENANCE})
     owner, _, name = repository.partition("/")
     if scene.provider is Provider.GITHUB:
         host = "token.actions.githubusercontent.com"

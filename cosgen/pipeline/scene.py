@@ -100,6 +100,8 @@ class Scene:
         config = self._runner_config(name)
         arch = find_arch(name)
         default = HOSTED.get(arch.kernel, "") if arch else CONTROL
+        if config and config.emulate:
+            default = CONTROL
         if config is None:
             hosted = default or f"self-hosted-{slug(name)}"
             on_github = self.provider is Provider.GITHUB
@@ -110,6 +112,7 @@ class Scene:
             self_hosted=config.self_hosted or "self-hosted" in labels,
             ephemeral=config.ephemeral,
             purge=config.purge_disk,
+            emulates=arch.go if arch and config.emulate else "",
             group=config.group if self.provider is Provider.GITHUB else "",
             image=config.image if self.provider is Provider.GITLAB else "",
         )

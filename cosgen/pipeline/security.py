@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from cosgen.errors import Origin, Problem
+from cosgen.manifest.config import ProjectConfig
 from cosgen.pipeline.commands import COMMANDS
 from cosgen.pipeline.drift import GeneratedFile
 from cosgen.pipeline.parsed import as_list, as_map, parse, texts_in
+from cosgen.pipeline.patterns import CREDENTIAL, MOVES, PIPED, WRITES
 from cosgen.pipeline.rules import report
 from cosgen.pipeline.scene import Provider
 from cosgen.pipeline.security_gitlab import check_gitlab
@@ -16,26 +19,43 @@ TRIGGERS = frozenset(
 )
 _PIN = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 _OWN = re.compile(r"(\./|\$/)\.github/workflows/[\w.-]+\.yml")
-_CREDENTIAL = re.compile(
-    r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}|glpat-[\w-]{20}|-----BEGIN [A-Z ]*PRIVATE KEY"
-)
-_PIPED = re.compile(r"\|\s*(sudo\s+)?(ba|z|da)?sh\b|bash\s+<\(|eval\s+\"?\$\(curl")
 _ACTOR = re.compile(r"github\.(actor|triggering_actor)\s*[=!]=")
-_WRITES = re.compile(
-    r"^cosgen (publish|image push|key|release|channel promote|channel rollback|repo gc|lock)\b|\s--push\b"
-)
+_HOSTED = re.compile(r"(?:ubuntu|windows|macos)-[\w.-]+")
 _RANK = {"none": 0, "read": 1, "write": 2}
 
 
-def check_security(files: Sequence[GeneratedFile], provider: Provider) -> tuple[Problem, ...]:
-    """Return every rule that emitted files break."""
+def check_security(
+    files: Sequence[GeneratedFile], provider: Provider, config: ProjectConfig
+) -> tuple[Problem, ...]:
+    """Return every rule that emitted files break.
+
+    Args:
+        files: All files of one provider, since workflows call each other.
+        provider: Whose they are.
+        config: The settings, for the machines that requests may use.
+    """
     documents = {file.path: parse(file.text) for file in files}
     if provider is Provider.GITLAB:
-        return tuple(check_gitlab(documents))
+        return tuple(check_gitlab(documents, config))
     called = {path: _asked(document) for path, document in documents.items()}
-    return tuple(
-        problem for path, document in documents.items() for problem in _workflow(path, document, called)
+    fleet = frozenset(
+        runner.labels
+        for runner in config.ci.runners.values()
+        if runner.ephemeral or not (runner.self_hosted or "self-hosted" in runner.labels)
     )
+    return tuple(
+        problem
+        for path, document in documents.items()
+        for problem in _workflow(path, document, _Around(called=called, fleet=fleet))
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Around:
+    """What is around a workflow: what each one asks for, and the labels that requests may name."""
+
+    called: Mapping[str, Mapping[str, str]]
+    fleet: frozenset[tuple[str, ...]]
 
 
 def _asked(document: Mapping[str, object]) -> dict[str, str]:
@@ -46,9 +66,7 @@ def _asked(document: Mapping[str, object]) -> dict[str, str]:
     return asked
 
 
-def _workflow(
-    path: str, document: Mapping[str, object], called: Mapping[str, Mapping[str, str]]
-) -> Iterator[Problem]:
+def _workflow(path: str, document: Mapping[str, object], around: _Around) -> Iterator[Problem]:
     at = Origin(path)
     triggers = as_map(document.get("on"))
     if bad := sorted(set(map(str, triggers)) - TRIGGERS):
@@ -56,16 +74,20 @@ def _workflow(
     if document.get("permissions") != {}:
         yield report("CG119", f"{path} does not begin with `permissions: {{}}`", at)
     request = "pull_request" in triggers or "merge_group" in triggers or "-request-" in path
-    yield from _texts(path, document, at, request=request)
+    yield from _texts(document, at, request=request)
     for name, job in as_map(document.get("jobs")).items():
-        yield from _job(str(name), as_map(job), at, called, request=request)
-    if any("publish" in str(as_map(job).get("name", "")) for job in as_map(document.get("jobs")).values()):
+        yield from _job(str(name), as_map(job), at, around, request=request)
+    if any(_moves(as_map(job)) for job in as_map(document.get("jobs")).values()):
         yield from _group(path, as_map(document.get("concurrency")), at)
 
 
-def _texts(path: str, document: Mapping[str, object], at: Origin, *, request: bool) -> Iterator[Problem]:
+def _moves(job: Mapping[str, object]) -> bool:
+    return any(MOVES.search(str(as_map(step).get("run", ""))) for step in as_list(job.get("steps")))
+
+
+def _texts(document: Mapping[str, object], at: Origin, *, request: bool) -> Iterator[Problem]:
     for place, text in texts_in(document):
-        if _CREDENTIAL.search(text):
+        if CREDENTIAL.search(text):
             yield report("CG111", f"{place} looks like a credential", at)
         if _ACTOR.search(text):
             yield report("CG114", f"{place} compares github.actor", at)
@@ -79,14 +101,13 @@ def _texts(path: str, document: Mapping[str, object], at: Origin, *, request: bo
             yield report("CG115", f"{place} is not one expression", at)
         if "always()" in text and not place.startswith("jobs.gate."):
             yield report("CG115", f"{place} runs always, which is for the gate alone", at)
-    del path
 
 
 def _job(
     name: str,
     job: Mapping[str, object],
     at: Origin,
-    called: Mapping[str, Mapping[str, str]],
+    around: _Around,
     *,
     request: bool,
 ) -> Iterator[Problem]:
@@ -95,7 +116,7 @@ def _job(
         yield report("CG119", f"job {name} does not say its permissions", at)
     uses = str(job.get("uses", ""))
     if uses:
-        yield from _call(name, job, uses, granted, at, called)
+        yield from _call(name, job, uses, granted, at, around.called)
         return
     if not job.get("timeout-minutes"):
         yield report("CG117", f"job {name} has no time limit", at)
@@ -106,15 +127,22 @@ def _job(
         yield report("CG110", f"job {name} sees a secret, and has no environment", at)
     if request and any(access == "write" for access in granted.values()):
         yield report("CG109", f"job {name} of a pull request may write", at)
-    if request and "self-hosted" in str(job.get("runs-on")):
+    if request and not _may_take_requests(job.get("runs-on"), around.fleet):
         yield report("CG113", f"job {name} runs a pull request on an own machine", at)
     for image in _images(job):
         if "@sha256:" not in image:
             yield report("CG106", f"job {name} uses the image {image}", at)
-    if job.get("concurrency"):
+    if job.get("concurrency") or _moves(job):
         yield from _group(name, as_map(job.get("concurrency")), at)
     for step in as_list(job.get("steps")):
         yield from _step(name, as_map(step), at, request=request)
+
+
+def _may_take_requests(machines: object, fleet: frozenset[tuple[str, ...]]) -> bool:
+    """Tell whether machines are the forge's own, or said to be fresh for each job."""
+    labels = as_map(machines).get("labels", machines) if isinstance(machines, dict) else machines
+    names = tuple(map(str, labels)) if isinstance(labels, list) else (str(labels),)
+    return names in fleet or (len(names) == 1 and _HOSTED.fullmatch(names[0]) is not None)
 
 
 def _images(job: Mapping[str, object]) -> Iterator[str]:
@@ -148,7 +176,7 @@ def _step(name: str, step: Mapping[str, object], at: Origin, *, request: bool) -
     run = str(step.get("run", ""))
     if "${{" in run:
         yield report("CG101", f"job {name} pastes a value into {run[:60]!r}", at)
-    if _PIPED.search(run) or "ACTIONS_ALLOW_UNSECURE_COMMANDS" in str(step.get("env", "")):
+    if PIPED.search(run) or "ACTIONS_ALLOW_UNSECURE_COMMANDS" in str(step.get("env", "")):
         yield report("CG118", f"job {name} runs {run[:60]!r}", at)
     if uses and not _PIN.fullmatch(uses):
         yield report("CG105", f"job {name} uses {uses}", at)
@@ -160,7 +188,7 @@ def _step(name: str, step: Mapping[str, object], at: Origin, *, request: bool) -
         yield report("CG107", f"job {name} uses the forge's cache", at)
     if "download-artifact@" in uses and ({"run-id", "repository", "github-token"} & set(inputs)):
         yield report("CG108", f"job {name} takes files of another run", at)
-    if request and _WRITES.search(run):
+    if request and WRITES.search(run):
         yield report("CG109", f"job {name} of a pull request runs {run[:60]!r}", at)
     yield from _known(name, run, at)
 

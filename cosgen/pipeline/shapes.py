@@ -21,7 +21,6 @@ from cosgen.pipeline.model import (
     Job,
     Parameter,
     Place,
-    Purge,
     Runner,
     Step,
     Upload,
@@ -37,6 +36,7 @@ from cosgen.pipeline.stages import (
     arches_of,
     hooks,
     logins,
+    machine_steps,
     prepare,
 )
 
@@ -90,7 +90,7 @@ def build_steps(
     days = scene.config.ci.artifact_days
     unique = (*suffix, Context.ATTEMPT)
     return (
-        *((Purge(),) if runner.purge else ()),
+        *machine_steps(runner),
         *prepare(scene),
         Download(name="plan", path="."),
         *(logins(scene) if not request or _reads_cache(scene) else ()),

@@ -14,11 +14,14 @@ from cosgen.pipeline.model import (
     Condition,
     Context,
     Download,
+    Emulate,
     Fail,
     Install,
     Job,
     Login,
     Place,
+    Purge,
+    Runner,
     Setting,
     Shell,
     Step,
@@ -44,6 +47,12 @@ def prepare(scene: Scene, *, history: bool = False) -> tuple[Step, ...]:
     """Return the steps every job begins with that calls cosgen."""
     line = scene.config.ci.install.replace("{version}", scene.version)
     return (Checkout(history=history), Install(line=line))
+
+
+def machine_steps(runner: Runner) -> tuple[Step, ...]:
+    """Return what makes a machine fit for building."""
+    emulate = (Emulate(arch=runner.emulates),) if runner.emulates else ()
+    return (*((Purge(),) if runner.purge else ()), *emulate)
 
 
 def hooks(name: str, lines: Sequence[str], env: Mapping[str, Value] | None = None) -> tuple[Step, ...]:

@@ -2,7 +2,25 @@
 
 from collections.abc import Iterator, Mapping
 
-from cosgen.pipeline.model import AssumeRole, Call, Job, Login, Parameter, Secret, Shell, Step, Upload, Value
+from cosgen.pipeline.actions import BINFMT
+from cosgen.pipeline.model import (
+    AssumeRole,
+    Call,
+    Emulate,
+    Job,
+    Login,
+    Parameter,
+    Secret,
+    Shell,
+    Step,
+    Upload,
+    Value,
+)
+
+
+def emulate_line(step: Emulate) -> str:
+    """Return the command that lets a machine run programs of another architecture."""
+    return f"docker run --privileged --rm {BINFMT} --install {step.arch}"
 
 
 def values_of(step: Step) -> Iterator[Value]:

@@ -57,7 +57,7 @@ def test_an_attack_on_a_workflow_is_found(rule: str, name: str, old: str, new: s
     path = f".github/workflows/{name}"
     assert old in files[path]
     files[path] = files[path].replace(old, new)
-    found = check_security([GeneratedFile(*item) for item in files.items()], Provider.GITHUB)
+    found = check_security([GeneratedFile(*item) for item in files.items()], Provider.GITHUB, config())
     assert rule in {problem.id for problem in found}
 
 
@@ -77,7 +77,7 @@ def test_an_attack_on_gitlab_is_found(rule: str, name: str, old: str, new: str) 
     path = f".gitlab/cosgen/cosgen-{name}.yml"
     assert old in files[path]
     files[path] = files[path].replace(old, new)
-    found = check_security([GeneratedFile(*item) for item in files.items()], Provider.GITLAB)
+    found = check_security([GeneratedFile(*item) for item in files.items()], Provider.GITLAB, config())
     assert rule in {problem.id for problem in found}
 
 
