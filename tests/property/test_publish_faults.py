@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -16,6 +17,8 @@ from tests.fakes.faulty_store import Crashed, Fault, FaultyStore, World
 from tests.property.publish_world import RETENTION, VARIANT, Watcher, WorldClock, package, request
 
 Command = Callable[[Session], object]
+
+_SESSIONS = count()
 
 
 def publish_second(session: Session) -> object:
@@ -41,7 +44,8 @@ def session_on(world: World, watcher: Watcher, fault: Fault | None = None, at: i
         return fault if len(store.requests) - 1 == at else None
 
     store = FaultyStore(world, choose, step=watcher.look)
-    names = iter(f"{id(store)}-{number}" for number in range(1000))
+    session = next(_SESSIONS)
+    names = (f"{session}-{number}" for number in count())
     patience = Patience(attempts=6, first=60.0, longest=600.0, chance=lambda: 0.5)
     return Session(store=store, clock=WorldClock(world), patience=patience, new_txn=lambda: next(names))
 
