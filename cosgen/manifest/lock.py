@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
 from cosgen.errors import Origin, Problem
 
-PATH = "cosgen.lock"
+LOCK_PATH = "cosgen.lock"
+PATH = LOCK_PATH
+KINDS = ("cosgen", "luet")
 _VERSION = 1
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -19,9 +21,14 @@ class LockedFoundation:
 
     name: str
     url: str
-    reference: str
-    snapshot: str  # id of the snapshot
-    digest: str  # "sha256:" + 64 hex of its index
+    reference: str  # the file that was followed
+    snapshot: str  # key of the snapshot's root; of luet's own repositories the name of their index
+    digest: str  # "sha256:" + 64 hex of that object
+    size: int = 0  # bytes of that object
+    kind: str = "cosgen"  # who wrote the repository: "cosgen" or "luet"
+    channel: str = ""  # the channel that pointed there
+    commit: int = 0  # commit that pointed it there; of luet's own repositories their revision
+    commit_digest: str = ""  # "sha256:" + 64 hex of that commit; "" of luet's
     root_digest: str = ""  # "sha256:" + 64 hex of its TUF root metadata; "" when it has none
     root_version: int = 0  # version of that metadata
 
@@ -42,6 +49,10 @@ class Lock:
         }
         return general | own
 
+    def foundation(self, name: str) -> LockedFoundation | None:
+        """Return the pin of a foundation, or None when there is none."""
+        return next((item for item in self.foundations if item.name == name), None)
+
 
 def write_lock(lock: Lock) -> str:
     """Return the text of a lock file: sorted, one trailing newline."""
@@ -49,14 +60,14 @@ def write_lock(lock: Lock) -> str:
         "version": _VERSION,
         "seeds": dict(sorted(lock.seeds.items())),
         "foundations": [
-            {name: getattr(item, name) for name in item.__dataclass_fields__}
-            for item in sorted(lock.foundations, key=lambda item: item.name)
+            {item.name: getattr(one, item.name) for item in fields(one)}
+            for one in sorted(lock.foundations, key=lambda item: item.name)
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def read_lock(text: str, problems: list[Problem], path: str = PATH) -> Lock:
+def read_lock(text: str, problems: list[Problem], path: str = LOCK_PATH) -> Lock:
     """Read a lock file; what is wrong is added to `problems`."""
     try:
         document = json.loads(text)
@@ -68,11 +79,14 @@ def read_lock(text: str, problems: list[Problem], path: str = PATH) -> Lock:
     if not isinstance(document, dict) or document.get("version") != _VERSION:
         problems.append(_problem(f"the lock file is not of version {_VERSION}", Origin(path)))
         return Lock()
+    if unknown := sorted(document.keys() - {"version", "seeds", "foundations"}):
+        problems.append(_problem(f"nobody knows the key {unknown[0]!r}", Origin(path)))
     return Lock(seeds=_seeds(document, path, problems), foundations=_foundations(document, path, problems))
 
 
 def _problem(what: str, origin: Origin) -> Problem:
-    return Problem(what=what, fix="run `cosgen lock --update`", id="CG050", origin=origin)
+    fix = "take the file back from git, or remove it and run `cosgen lock` to pin everything anew"
+    return Problem(what=what, fix=fix, id="CG050", origin=origin)
 
 
 def _seeds(document: dict[str, object], path: str, problems: list[Problem]) -> Mapping[str, str]:
@@ -93,10 +107,31 @@ def _foundations(
     document: dict[str, object], path: str, problems: list[Problem]
 ) -> tuple[LockedFoundation, ...]:
     items = document.get("foundations", [])
-    found: list[LockedFoundation] = []
-    for item in items if isinstance(items, list) else []:
-        try:
-            found.append(LockedFoundation(**item))
-        except TypeError:
-            problems.append(_problem(f"cannot read the foundation {str(item)[:60]}", Origin(path)))
-    return tuple(sorted(found, key=lambda item: item.name))
+    if not isinstance(items, list):
+        problems.append(_problem("`foundations` is not a list", Origin(path)))
+        return ()
+    found: dict[str, LockedFoundation] = {}
+    for item in items:
+        why = _fault(item) or ("is there twice" if item["name"] in found else "")
+        if why:
+            problems.append(_problem(f"a foundation {why}: {str(item)[:60]}", Origin(path)))
+        else:
+            found[item["name"]] = LockedFoundation(**item)
+    return tuple(found[name] for name in sorted(found))
+
+
+def _fault(item: object) -> str:
+    """Say what is wrong with the entry of a foundation; "" when nothing is."""
+    if not isinstance(item, dict):
+        return "is not a map"
+    for one in fields(LockedFoundation):
+        value = item.get(one.name)
+        if type(value) is not one.type:
+            return f"has no {one.name}" if value is None else f"has the {one.name} {value!r}"
+        is_digest = one.name == "digest" or (one.name.endswith("_digest") and value)
+        if is_digest and not _DIGEST.fullmatch(str(value)):
+            return f"has the {one.name} {value!r}"
+    if item["kind"] not in KINDS:
+        return f"is of the kind {item['kind']!r}"
+    unknown = sorted(item.keys() - {one.name for one in fields(LockedFoundation)})
+    return f"has the key {unknown[0]!r}" if unknown else ""
