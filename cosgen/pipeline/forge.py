@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cosgen.errors import MissingToolError, Problem
+from cosgen.pipeline.address import HOSTS, find_address
 from cosgen.pipeline.needs import Need
 
 _TOKENS = {"github": "GITHUB_TOKEN", "gitlab": "GITLAB_TOKEN"}
 _NOT_FOUND = 404
+
+
+Changes = Mapping[str, str | None]  # path -> text; None: the file is to be removed, if it is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +27,43 @@ class Request:
 class Forge(Protocol):
     """What cosgen asks of a forge."""
 
-    def propose(self, *, branch: str, base: str, title: str, body: str, files: Mapping[str, str]) -> Request:
+    def propose(self, *, branch: str, base: str, title: str, body: str, files: Changes) -> Request:
         """Put files on the bot branch in one commit; open its request, or renew the open one."""
 
     def examine(self, needs: Sequence[Need], *, apply: bool) -> dict[Need, bool]:
         """Tell which needs are met, as far as the forge says; with `apply` make what can be made."""
 
 
-def has_token(provider: str, environment: Mapping[str, str]) -> bool:
-    """Tell whether the environment has a token and a repository for a provider."""
-    return bool(environment.get(_TOKENS[provider]) and _repository(provider, environment))
+def has_token(provider: str, environment: Mapping[str, str], remotes: Sequence[str] = ()) -> bool:
+    """Tell whether there is a token for a provider, and a project to use it on."""
+    return bool(environment.get(_TOKENS[provider]) and find_address(provider, environment, remotes))
 
 
-def _repository(provider: str, environment: Mapping[str, str]) -> str:
-    return environment.get("GITHUB_REPOSITORY" if provider == "github" else "CI_PROJECT_PATH", "")
+def open_forge(provider: str, environment: Mapping[str, str], remotes: Sequence[str] = ()) -> Forge:
+    """Return the forge of a provider.
 
-
-def open_forge(provider: str, environment: Mapping[str, str]) -> Forge:
-    """Return the forge of a provider, by token and repository of the environment.
+    Args:
+        provider: `github` or `gitlab`.
+        environment: Where the token is, and perhaps the project and the forge's address.
+        remotes: Addresses that git fetches from, for where the environment does not name the project.
 
     Raises:
-        MissingToolError: Token or repository is not there.
+        MissingToolError: There is no token, or nothing names the project.
     """
-    if not has_token(provider, environment):
+    address = find_address(provider, environment, remotes)
+    token = environment.get(_TOKENS[provider])
+    if not token or not address:
         name = "GITHUB_REPOSITORY" if provider == "github" else "CI_PROJECT_PATH"
-        what = f"no {_TOKENS[provider]} or no {name} in the environment"
-        fix = "set both; the token must be one that may write workflow files, not the run's own"
+        what = f"no {_TOKENS[provider]} in the environment" if not token else f"no {name}, and no git remote"
+        fix = "set it; the token must be one that may write workflow files, not the run's own"
         raise MissingToolError(Problem(what=what, fix=fix, id="CG124"))
-    token, repository = environment[_TOKENS[provider]], _repository(provider, environment)
     if provider == "github":
-        return GitHubForge(token, repository, environment.get("GITHUB_API_URL", "https://api.github.com"))
-    return GitLabForge(token, repository, environment.get("CI_SERVER_URL", "https://gitlab.com"))
+        return GitHubForge(token, address.path, environment.get("GITHUB_API_URL") or _api_of(address.host))
+    return GitLabForge(token, address.path, environment.get("CI_SERVER_URL") or f"https://{address.host}")
+
+
+def _api_of(host: str) -> str:
+    return "https://api.github.com" if host == HOSTS["github"] else f"https://{host}/api/v3"
 
 
 class GitHubForge:
@@ -63,14 +73,21 @@ class GitHubForge:
         import github  # noqa: PLC0415 - half a second that most commands need not wait
 
         self._github = github
-        self._api = github.Github(auth=github.Auth.Token(token), base_url=url, retry=None)
+        # A run makes a dozen requests at most: no need for the library's pauses between them.
+        self._api = github.Github(
+            auth=github.Auth.Token(token),
+            base_url=url,
+            retry=None,
+            seconds_between_requests=None,
+            seconds_between_writes=None,
+        )
         self._repository = self._api.get_repo(repository)
 
-    def propose(self, *, branch: str, base: str, title: str, body: str, files: Mapping[str, str]) -> Request:
+    def propose(self, *, branch: str, base: str, title: str, body: str, files: Changes) -> Request:
         """See `Forge`. The branch is made anew from `base`, so a renewed request holds one commit."""
         repository = self._repository
         head = repository.get_git_ref(f"heads/{base}").object.sha
-        tree = repository.create_git_tree(self._elements(files), repository.get_git_tree(head))
+        tree = repository.create_git_tree(self._elements(files, head), repository.get_git_tree(head))
         pulls = list(repository.get_pulls(state="open", head=f"{repository.owner.login}:{branch}", base=base))
         known = self._branch_tree(branch)
         if pulls and known == tree.sha:
@@ -83,9 +100,22 @@ class GitHubForge:
         pull = repository.create_pull(base=base, head=branch, title=title, body=body)
         return Request(pull.html_url, "opened")
 
-    def _elements(self, files: Mapping[str, str]) -> list[Any]:
+    def _elements(self, files: Changes, head: str) -> list[Any]:
         make = self._github.InputGitTreeElement
-        return [make(path, "100644", "blob", content=text) for path, text in sorted(files.items())]
+        return [
+            make(path, "100644", "blob", sha=None)
+            if text is None
+            else make(path, "100644", "blob", content=text)
+            for path, text in sorted(files.items())
+            if text is not None or self._has_file(path, head)
+        ]
+
+    def _has_file(self, path: str, revision: str) -> bool:
+        try:
+            self._repository.get_contents(path, ref=revision)
+        except self._github.UnknownObjectException:
+            return False
+        return True
 
     def _branch_tree(self, branch: str) -> str | None:
         try:
@@ -101,9 +131,9 @@ class GitHubForge:
             self._repository.create_git_ref(f"refs/heads/{branch}", commit)
 
     def examine(self, needs: Sequence[Need], *, apply: bool) -> dict[Need, bool]:
-        """See `Forge`. Secrets and reviewers are never made: nobody but their owner knows them."""
+        """See `Forge`. Secrets, variables and reviewers are never made: nobody but their owner knows them."""
         repository = self._repository
-        environments = {item.name for item in repository.get_environments()}
+        environments = {item.name: item for item in repository.get_environments()}
         variables = {item.name for item in repository.get_variables()}
         secrets = {item.name for item in repository.get_secrets()}
         found: dict[Need, bool] = {}
@@ -111,21 +141,53 @@ class GitHubForge:
             match need.kind:
                 case "environment":
                     if need.name not in environments and apply:
-                        repository.create_environment(need.name)
-                        environments.add(need.name)
-                    found[need] = need.name in environments
+                        environments[need.name] = repository.create_environment(need.name)
+                    found[need] = _is_guarded(environments.get(need.name), need)
                 case "variable":
                     found[need] = need.name in variables
                 case "secret":
-                    own = need.environment in environments and self._has_secret(need)
-                    found[need] = own or (not need.environment and need.name in secrets)
+                    own = environments.get(need.environment)
+                    names = {item.name for item in own.get_secrets()} if own else set()
+                    found[need] = need.name in names or (not need.environment and need.name in secrets)
+                case "pages":
+                    found[need] = self._has_pages(apply=apply)
+                case "runner":
+                    found[need] = self._has_runner(set(need.name.split()))
+                case "check":
+                    found[need] = self._is_required(need.name)
                 case _:
                     continue
         return found
 
-    def _has_secret(self, need: Need) -> bool:
-        environment = self._repository.get_environment(need.environment)
-        return need.name in {item.name for item in environment.get_secrets()}
+    def _has_pages(self, *, apply: bool) -> bool:
+        repository = self._repository
+        if repository.has_pages or not apply:
+            return bool(repository.has_pages)
+        # https://docs.github.com/en/rest/pages/pages: PyGithub has no name for it
+        body = {"build_type": "workflow"}
+        repository.requester.requestJsonAndCheck("POST", f"{repository.url}/pages", input=body)
+        return True
+
+    def _has_runner(self, labels: set[str]) -> bool:
+        runners = self._repository.get_self_hosted_runners()
+        return any(labels <= {label["name"] for label in runner.labels} for runner in runners)
+
+    def _is_required(self, check: str) -> bool:
+        branch = self._repository.get_branch(self._repository.default_branch)
+        try:
+            return check in branch.get_required_status_checks().contexts
+        except self._github.GithubException as error:
+            if error.status == _NOT_FOUND:
+                return False
+            raise
+
+
+def _is_guarded(environment: Any, need: Need) -> bool:  # noqa: ANN401 - PyGithub's Environment
+    """Tell whether an environment is there, with somebody who must approve where that is asked for."""
+    if environment is None or not need.approval:
+        return environment is not None
+    rules = environment.protection_rules or []
+    return any(rule.type == "required_reviewers" for rule in rules)
 
 
 class GitLabForge:
@@ -137,7 +199,7 @@ class GitLabForge:
         self._gitlab = gitlab
         self._project = gitlab.Gitlab(url, private_token=token).projects.get(repository)
 
-    def propose(self, *, branch: str, base: str, title: str, body: str, files: Mapping[str, str]) -> Request:
+    def propose(self, *, branch: str, base: str, title: str, body: str, files: Changes) -> Request:
         """See `Forge`. The branch is made anew from `base` in one commit."""
         requests = self._project.mergerequests.list(
             state="opened", source_branch=branch, target_branch=base, get_all=True
@@ -145,12 +207,9 @@ class GitLabForge:
         if requests and all(self._read(path, branch) == text for path, text in files.items()):
             return Request(requests[0].web_url, "same")
         actions = [
-            {
-                "action": "create" if self._read(path, base) is None else "update",
-                "file_path": path,
-                "content": text,
-            }
+            action
             for path, text in sorted(files.items())
+            if (action := _action(path, text, there=self._read(path, base) is not None))
         ]
         self._project.commits.create(
             {
@@ -180,7 +239,10 @@ class GitLabForge:
         return base64.b64decode(file.content).decode("utf-8")
 
     def examine(self, needs: Sequence[Need], *, apply: bool) -> dict[Need, bool]:
-        """See `Forge`. Environments and schedules are made; secrets never."""
+        """See `Forge`. Environments, schedules and the rule to merge only what is green; never secrets.
+
+        Who approves is not asked for: a person starts the job that moves such a channel.
+        """
         project = self._project
         environments = {item.name for item in project.environments.list(get_all=True)}
         variables = {item.key for item in project.variables.list(get_all=True)}
@@ -200,6 +262,14 @@ class GitLabForge:
                         self._schedule(need)
                         schedules.add(need.name)
                     found[need] = need.name in schedules
+                case "runner":
+                    tags = need.name.split()
+                    found[need] = bool(project.runners.list(tag_list=tags, get_all=False))
+                case "check":
+                    if not project.only_allow_merge_if_pipeline_succeeds and apply:
+                        project.only_allow_merge_if_pipeline_succeeds = True
+                        project.save()
+                    found[need] = bool(project.only_allow_merge_if_pipeline_succeeds)
                 case _:
                     continue
         return found
@@ -210,3 +280,10 @@ class GitLabForge:
             {"description": need.name, "ref": self._project.default_branch, "cron": need.value}
         )
         made.variables.create({"key": name, "value": value})
+
+
+def _action(path: str, text: str | None, *, there: bool) -> dict[str, str] | None:
+    """Return what GitLab is to do with one file, or None."""
+    if text is None:
+        return {"action": "delete", "file_path": path} if there else None
+    return {"action": "update" if there else "create", "file_path": path, "content": text}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cosgen.manifest.config import ProjectConfig
 from cosgen.manifest.platform import Variant
+from cosgen.pipeline.address import HOSTS, Address
 from cosgen.pipeline.emit import pipelines_for
 from cosgen.pipeline.extras import MAINTENANCE, NIGHTLY, WEEKLY
 from cosgen.pipeline.model import Job, Pages, Setting
@@ -31,8 +32,7 @@ def forge_needs(
 ) -> tuple[Need, ...]:
     """Return what the pipelines of a project need in the forge, sorted."""
     scene = Scene(config=config, variants=tuple(variants), provider=Provider(provider), version=version)
-    shape = Shape.CHILD if scene.provider is Provider.GITLAB else Shape.WORKERS
-    pipelines = pipelines_for(scene, shape, ())
+    pipelines = pipelines_for(scene, Shape.WORKERS, ())  # its jobs ask for what those of all shapes ask
     approved = {environment_of(channel) for channel in scene.channels if channel.approve}
     found: set[Need] = {Need("check", "gate", "the one check a branch protection should ask for")}
     for pipeline in pipelines:
@@ -77,27 +77,34 @@ def _schedules(scene: Scene) -> Sequence[Need]:
     return found
 
 
-def trust_policy(config: ProjectConfig, provider: str, repository: str = "OWNER/REPOSITORY") -> str:
+def trust_policy(config: ProjectConfig, provider: str, address: Address | None = None) -> str:
     """Return the trust policy of the publishing role as JSON; "" when no role is used.
 
     On GitHub both forms of the subject are there: repositories made or renamed since July 2026 have
     numbers behind owner and name.
+
+    Args:
+        config: The settings.
+        provider: `github` or `gitlab`.
+        address: Where the project is; words to replace stand for it when nobody knows.
     """
+    address = address or Address(HOSTS[provider], "OWNER/REPOSITORY")
     scene = Scene(config=config, variants=(), provider=Provider(provider), version="")
     if not uses_role(scene):
         return ""
     environments = sorted({environment_of(channel) for channel in scene.channels} | {MAINTENANCE})
-    owner, _, name = repository.partition("/")
     if scene.provider is Provider.GITHUB:
-        host = "token.actions.githubusercontent.com"
+        on_server = address.host != HOSTS[provider]
+        host = f"{address.host}/_services/token" if on_server else "token.actions.githubusercontent.com"
+        owner, _, name = address.path.partition("/")
         subjects = [f"repo:{owner}/{name}:environment:{item}" for item in environments]
         subjects += [f"repo:{owner}@*/{name}@*:environment:{item}" for item in environments]
     else:
-        host = "gitlab.com"
-        branches = sorted({channel.on.branch for channel in scene.channels if channel.on.branch})
-        refs = [f"ref_type:branch:ref:{branch}" for branch in branches or [config.ci.default_branch]]
+        host = address.host
+        pushed = {name for channel in scene.channels for name in channel.on.branch.split(",") if name}
+        refs = [f"ref_type:branch:ref:{name}" for name in sorted({config.ci.default_branch, *pushed})]
         refs += [f"ref_type:tag:ref:{channel.on.tag}" for channel in scene.channels if channel.on.tag]
-        subjects = [f"project_path:{owner}/{name}:{ref}" for ref in refs]
+        subjects = [f"project_path:{address.path}:{ref}" for ref in refs]
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": f"arn:aws:iam::ACCOUNT:oidc-provider/{host}"},

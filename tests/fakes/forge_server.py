@@ -35,6 +35,11 @@ class State:
     secrets: list[str] = field(default_factory=list)
     environment_secrets: dict[str, list[str]] = field(default_factory=dict)
     schedules: list[dict[str, Any]] = field(default_factory=list)
+    reviewed: set[str] = field(default_factory=set)  # environments that somebody must approve
+    runners: list[list[str]] = field(default_factory=list)  # labels or tags of each
+    required_checks: list[str] = field(default_factory=list)
+    pages: bool = False
+    merges_green_only: bool = False
     writes: list[str] = field(default_factory=list)  # "METHOD path" of everything that was not a GET
     url: str = ""
 
@@ -148,7 +153,56 @@ def _hub_commit(state: State, sha: str) -> dict[str, Any]:
 def _hub_repository(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
     del parts, query, body
     url = f"{state.url}{_GITHUB}"
-    return 200, {"full_name": REPOSITORY, "name": "project", "owner": {"login": "owner"}, "url": url}
+    return 200, {
+        "full_name": REPOSITORY,
+        "name": "project",
+        "owner": {"login": "owner"},
+        "url": url,
+        "default_branch": "main",
+        "has_pages": state.pages,
+    }
+
+
+@route("POST", f"{_GITHUB}/pages")
+def _hub_new_pages(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
+    del parts, query
+    state.pages = body == {"build_type": "workflow"}
+    return (201, {}) if state.pages else (422, {"message": "Invalid build type"})
+
+
+@route("GET", f"{_GITHUB}/actions/runners")
+def _hub_runners(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
+    del parts, query, body
+    runners = [
+        {"id": at, "name": f"r{at}", "labels": [{"name": label} for label in labels]}
+        for at, labels in enumerate(state.runners)
+    ]
+    return 200, {"total_count": len(runners), "runners": runners}
+
+
+@route("GET", f"{_GITHUB}/branches/main")
+def _hub_branch(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
+    del parts, query, body
+    protection = f"{state.url}{_GITHUB}/branches/main/protection"
+    return 200, {"name": "main", "commit": {"sha": state.branches["main"]}, "protection_url": protection}
+
+
+@route("GET", f"{_GITHUB}/branches/main/protection/required_status_checks")
+def _hub_required(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
+    del parts, query, body
+    if not state.required_checks:
+        return 404, {"message": "Branch not protected"}
+    return 200, {"strict": False, "contexts": state.required_checks}
+
+
+@route("GET", f"{_GITHUB}/contents/(.+)")
+def _hub_contents(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
+    del body
+    files = state.trees[state.commits[query["ref"]]["tree"]]
+    if parts[0] not in files:
+        return 404, {"message": "Not Found"}
+    content = base64.b64encode(files[parts[0]].encode()).decode()
+    return 200, {"path": parts[0], "type": "file", "content": content, "encoding": "base64"}
 
 
 @route("GET", f"{_GITHUB}/git/refs?/heads/(.+)")
@@ -187,7 +241,14 @@ def _hub_tree(state: State, parts: list[str], query: dict[str, str], body: Any) 
 @route("POST", f"{_GITHUB}/git/trees")
 def _hub_new_tree(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
     del parts, query
-    files = dict(state.trees[body["base_tree"]]) | {item["path"]: item["content"] for item in body["tree"]}
+    files = dict(state.trees[body["base_tree"]])
+    for item in body["tree"]:
+        if "content" in item:
+            files[item["path"]] = item["content"]
+        elif item["sha"] is None and item["path"] in files:
+            del files[item["path"]]
+        else:
+            return 422, {"message": "GitRPC::BadObjectState"}
     sha = sha_of(files)
     state.trees[sha] = files
     return 201, {"sha": sha, "url": "", "tree": []}
@@ -243,7 +304,14 @@ def _named(key: str, names: list[str]) -> Answer:
 def _hub_environments(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
     del parts, query, body
     url = f"{state.url}{_GITHUB}/environments"
-    items = [{"name": name, "url": f"{url}/{name}"} for name in state.environments]
+    items = [
+        {
+            "name": name,
+            "url": f"{url}/{name}",
+            "protection_rules": [{"id": 1, "type": "required_reviewers"}] if name in state.reviewed else [],
+        }
+        for name in state.environments
+    ]
     return 200, {"total_count": len(items), "environments": items}
 
 
@@ -283,8 +351,26 @@ def _hub_secrets(state: State, parts: list[str], query: dict[str, str], body: An
 
 @route("GET", "/api/v4/projects/owner%2Fproject")
 def _lab_project(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
-    del state, parts, query, body
-    return 200, {"id": 1, "default_branch": "main", "path_with_namespace": REPOSITORY}
+    del parts, query, body
+    return 200, {
+        "id": 1,
+        "default_branch": "main",
+        "path_with_namespace": REPOSITORY,
+        "only_allow_merge_if_pipeline_succeeds": state.merges_green_only,
+    }
+
+
+@route("PUT", _GITLAB)
+def _lab_edit_project(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
+    state.merges_green_only = body["only_allow_merge_if_pipeline_succeeds"]
+    return _lab_project(state, parts, query, body)
+
+
+@route("GET", f"{_GITLAB}/runners")
+def _lab_runners(state: State, parts: list[str], query: dict[str, str], body: Any) -> Answer:
+    del parts, body
+    wanted = set(query["tag_list"].split(","))
+    return 200, [{"id": at} for at, tags in enumerate(state.runners) if wanted <= set(tags)]
 
 
 @route("GET", f"{_GITLAB}/merge_requests")
@@ -329,7 +415,10 @@ def _lab_commit(state: State, parts: list[str], query: dict[str, str], body: Any
     for action in body["actions"]:
         if (action["action"] == "create") == (action["file_path"] in files):
             return 400, {"message": f"cannot {action['action']} {action['file_path']}"}
-        files[action["file_path"]] = action["content"]
+        if action["action"] == "delete":
+            del files[action["file_path"]]
+        else:
+            files[action["file_path"]] = action["content"]
     parent = state.branches[body["start_branch"]]
     state.branches[body["branch"]] = state.commit(files, [parent], body["commit_message"])
     return 201, {"id": state.branches[body["branch"]]}
