@@ -121,7 +121,16 @@ def diff_json(before: str, after: str, diff: Diff) -> Json:
         "added": [_change_json(change) for change in diff.added],
         "removed": [_change_json(change) for change in diff.removed],
         "changed": [_change_json(change) for change in diff.changed],
-        "components": list(diff.components),
+        "components": [
+            {
+                "name": change.name,
+                "before": change.before,
+                "after": change.after,
+                "packages": list(change.packages),
+            }
+            for change in diff.components
+        ],
+        "uncompared": diff.uncompared,
     }
 
 
@@ -213,6 +222,10 @@ _CHANGE = _object(
         "size_after": _COUNT,
         "variants": _list(_TEXT),
     },
+)
+_COMPONENT = _object(
+    "A component of bills of materials that differs, and the packages whose bills say so",
+    {"name": _TEXT, "before": _TEXT, "after": _TEXT, "packages": _list(_TEXT)},
 )
 _VARIANT = _object(
     "One flavor on one architecture",
@@ -339,7 +352,8 @@ SCHEMAS: Mapping[str, Json] = {
                 "added": _list(_CHANGE),
                 "removed": _list(_CHANGE),
                 "changed": _list(_CHANGE),
-                "components": _list(_TEXT),
+                "components": _list(_COMPONENT),
+                "uncompared": _COUNT,
             },
         ),
     ),

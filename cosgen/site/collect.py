@@ -19,6 +19,7 @@ from cosgen.repository.luet import reference_name
 from cosgen.repository.reader import HistoryEntry, Repository
 from cosgen.repository.record import ObjectRef, PackageRecord
 from cosgen.repository.snapshot import Snapshot, VariantIndex, load_records
+from cosgen.site.bill import Bills
 from cosgen.site.compare import compare
 from cosgen.site.gather import collect_graphs, collect_packages, find_foundations
 from cosgen.site.model import (
@@ -59,6 +60,7 @@ class _Reader:
     """Reads each object once: shards are shared by most snapshots."""
 
     repository: Repository
+    bills: Bills
     shards: dict[str, tuple[PackageRecord, ...]] = field(default_factory=dict)
     diffs: dict[tuple[str, str], Diff] = field(default_factory=dict)
     there: dict[str, bool] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class _Reader:
             old, new = self.find(before), self.find(after)
             if old is None or new is None:
                 return None
-            self.diffs[key] = compare(old, new, self.records)
+            self.diffs[key] = compare(old, new, self.records, self.bills)
         return self.diffs[key]
 
 
@@ -110,7 +112,7 @@ def collect_site(repository: Repository, options: SiteOptions) -> SiteData:
                 id="CG602",
             )
         )
-    reader = _Reader(repository)
+    reader = _Reader(repository, Bills(repository.session.patient))
     info = _info(repository, options)
     channels = _with_lags([_read_channel(reader, name, options) for name in sorted(repository.channels())])
     current = {name: repository.snapshot(state) for name, state in sorted(repository.channels().items())}

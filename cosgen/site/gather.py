@@ -71,11 +71,14 @@ def _build(variant: Variant, record: PackageRecord, channels: Sequence[str]) -> 
         input_digest=record.input_digest,
         key=record.archive.key,
         attestation=record.attestation.key if record.attestation else "",
+        sbom_digest=record.sbom.digest if record.sbom else "",
+        provenance_digest=record.provenance.digest if record.provenance else "",
         requires=_edges(definition.get("requires")),
         conflicts=_edges(definition.get("conflicts")),
         provides=_edges(definition.get("provides")),
         files=record.files,
         seconds=record.seconds or 0.0,
+        log_url=record.log,
         revision=record.revision,
     )
 
@@ -112,34 +115,48 @@ def _replace(package: Package, dependents: tuple[str, ...]) -> Package:
 
 
 def collect_graphs(channel: str, snapshot: Snapshot, load: Load, *, hidden: bool) -> tuple[BuildGraph, ...]:
-    """Return what is built on what in one channel, a graph for each variant.
+    """Return what was built on what in one channel, a graph for each variant.
 
-    The records name run-time requirements only, which is what the edges are.
+    Records of before builds noted what they needed have run-time requirements for edges.
     """
     return tuple(
-        BuildGraph(
-            variant=Variant(index.flavor, index.arch),
-            channel=channel,
-            nodes=tuple(_nodes(load(index), hidden=hidden)),
-            edges="runtime",
-        )
+        _graph(channel, index, tuple(load(index)), hidden=hidden)
         for _, index in sorted(snapshot.variants.items())
     )
 
 
-def _nodes(records: Iterable[PackageRecord], *, hidden: bool) -> Iterable[GraphNode]:
+def _graph(
+    channel: str, index: VariantIndex, records: Sequence[PackageRecord], *, hidden: bool
+) -> BuildGraph:
+    noted = any(record.needs for record in records)
+    names = {record.fingerprint: _human(record) for record in records}
     newest: dict[str, PackageRecord] = {}
     for record in records:
-        if hidden or not record.definition.get("hidden"):
-            human = f"{record.category}/{record.name}"
-            old = newest.get(human)
-            if old is None or compare_versions(record.version, old.version) > 0:
-                newest[human] = record
-    for human, record in sorted(newest.items()):
-        needs = sorted({edge.human for edge in _edges(record.definition.get("requires"))} & newest.keys())
-        yield GraphNode(
-            human=human, version=record.version, seconds=record.seconds or 0.0, needs=tuple(needs)
+        old = newest.get(_human(record))
+        if old is None or compare_versions(record.version, old.version) > 0:
+            newest[_human(record)] = record
+
+    def needs(record: PackageRecord) -> Iterable[str]:
+        if noted:
+            return (names[need] for need in record.needs if need in names)
+        return (edge.human for edge in _edges(record.definition.get("requires")))
+
+    shown = {human: r for human, r in sorted(newest.items()) if hidden or not r.definition.get("hidden")}
+    nodes = tuple(
+        GraphNode(
+            human=human,
+            version=record.version,
+            seconds=record.seconds or 0.0,
+            needs=tuple(sorted({*needs(record)} & shown.keys())),
         )
+        for human, record in shown.items()
+    )
+    variant = Variant(index.flavor, index.arch)
+    return BuildGraph(variant=variant, channel=channel, nodes=nodes, edges="build" if noted else "runtime")
+
+
+def _human(record: PackageRecord) -> str:
+    return f"{record.category}/{record.name}"
 
 
 def find_foundations(packages: Sequence[Package]) -> tuple[Foundation, ...]:

@@ -34,13 +34,24 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentChange:
+    """One component of bills of materials that differs. `before` or `after` is "" when it was not there."""
+
+    name: str  # with its kind: "deb/openssl"
+    before: str = ""  # version; several are joined by ", "
+    after: str = ""
+    packages: tuple[str, ...] = ()  # human names of the packages whose bills say so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
     """What changes from one snapshot to another, each list by package name."""
 
     added: tuple[Change, ...] = ()
     removed: tuple[Change, ...] = ()
     changed: tuple[Change, ...] = ()
-    components: tuple[str, ...] = ()  # changes of the bill of materials, one line each
+    components: tuple[ComponentChange, ...] = ()  # by name
+    uncompared: int = 0  # packages that differ and have no bill of materials to compare
 
     @property
     def is_empty(self) -> bool:
@@ -199,12 +210,12 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildGraph:
-    """The builds of one variant in the first channel, needs before dependents not required."""
+    """The builds of one variant in one channel, in any order."""
 
     variant: Variant
     channel: str
     nodes: tuple[GraphNode, ...]
-    edges: str  # "build" when builds recorded what they needed, else "runtime"
+    edges: str  # "build": builds recorded what they needed; "runtime": what they require when installed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from cosgen.site.model import Change, Diff, Move
+from cosgen.site.model import Change, ComponentChange, Diff, Move
 from cosgen.site.text import plural, printable, short, signed_size
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&@:])")
@@ -57,9 +57,7 @@ def release_notes(move: Move) -> str:
     lines += _section("Added", move.diff.added)
     lines += _section("Changed", move.diff.changed)
     lines += _section("Removed", move.diff.removed)
-    if move.diff.components:
-        lines += ["", "### Bill of materials", ""]
-        lines += [f"- {escape_markdown(line)}" for line in move.diff.components[:SHOWN]]
+    lines += _components(move.diff)
     return "\n".join(lines) + "\n"
 
 
@@ -81,6 +79,49 @@ def _section(title: str, changes: Sequence[Change]) -> Iterable[str]:
         yield f"- {escape_markdown(change.human)} {_versions(change)}{_variants(change)}"
     if len(changes) > SHOWN:
         yield f"- … and {len(changes) - SHOWN} more"
+
+
+def _components(diff: Diff) -> Iterable[str]:
+    if not diff.components and not diff.uncompared:
+        return
+    yield from ("", "### Components", "", components_summary(diff), "")
+    for change in diff.components[:SHOWN]:
+        where = escape_markdown(f" in {list_names(change.packages)}")
+        yield f"- {escape_markdown(change.name)} {component_versions(change)}{where}"
+    if len(diff.components) > SHOWN:
+        yield f"- … and {len(diff.components) - SHOWN} more"
+
+
+def components_summary(diff: Diff) -> str:
+    """Return in words how the bills of materials of changed packages differ."""
+    added = sum(not change.before for change in diff.components)
+    removed = sum(not change.after for change in diff.components)
+    parts = [(added, "added"), (len(diff.components) - added - removed, "changed"), (removed, "removed")]
+    told = ", ".join(f"{count} {name}" for count, name in parts if count) or "No component differs"
+    missing = plural(diff.uncompared, "package has", "packages have")
+    unread = f" {missing} no bill of materials to compare." if diff.uncompared else ""
+    return f"{told}, by the bills of materials of the packages that differ.{unread}"
+
+
+def component_versions(change: ComponentChange) -> str:
+    """Return the versions of a component before and after, as Markdown that is text."""
+    return escape_markdown(version_step(change.before, change.after))
+
+
+def version_step(before: str, after: str) -> str:
+    """Return `1.0 → 1.1`; the only version there is when the other is ""."""
+    return f"{before} → {after}" if before and after else f"{after} (new)" if after else f"{before} (gone)"
+
+
+def list_names(names: Sequence[str], most: int = 3) -> str:
+    """Return names on one line.
+
+    >>> list_names(["a", "b"]), list_names(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c and 2 more')
+    """
+    rest = len(names) - most
+    shown = ", ".join(names[:most])
+    return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def _versions(change: Change) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 import jinja2
 
-from cosgen.site.model import Change, Diff, GraphNode
+from cosgen.site.model import Change, ComponentChange, Diff, GraphNode
+from cosgen.site.notes import components_summary, list_names, version_step
 from cosgen.site.text import day_time, duration, iso_time, package_path, printable, short, signed_size, size
 
 SHOWN = 200  # entries of a list on one page; the JSON API has all
@@ -46,6 +47,7 @@ def prepare(environment: jinja2.Environment, known: Collection[str]) -> None:
         "maybe": maybe,
         "title_once": lambda items: (True,) if items else (),
         "parts": lambda diff: diff_parts(diff, known),
+        "components": component_parts,
         "page": _node_page,
     }
     environment.filters.update(filters)
@@ -94,6 +96,30 @@ def _change(change: Change, known: Collection[str]) -> Mapping[str, object]:
         "human": printable(change.human),
         "link": page_link(change.human, known),
         "versions": change_text(change),
+    }
+
+
+def component_parts(diff: Diff) -> Iterable[Mapping[str, object]]:
+    """Return how the bills of materials differ, ready to show; nothing when there is nothing to say."""
+    if diff.components or diff.uncompared:
+        yield {
+            "count": maybe(len(diff.components)),
+            "summary": components_summary(diff),
+            "shown": [_component(change) for change in diff.components[:SHOWN]],
+            "more": maybe(max(0, len(diff.components) - SHOWN)),
+        }
+
+
+def _component(change: ComponentChange) -> Mapping[str, object]:
+    kind, mark = (
+        ("added", "+") if not change.before else ("changed", "~") if change.after else ("removed", "−")
+    )
+    return {
+        "kind": kind,
+        "mark": mark,
+        "name": printable(change.name),
+        "versions": printable(version_step(change.before, change.after)),
+        "where": printable(list_names(change.packages)),
     }
 
 

@@ -10,6 +10,7 @@ from cosgen.site.model import (
     BuildGraph,
     Change,
     Channel,
+    ComponentChange,
     Diff,
     Difference,
     Foundation,
@@ -233,7 +234,12 @@ def _diff(packages: tuple[Package, ...], dice: random.Random) -> Diff:
         for p in chosen[4:6]
     )
     removed = (Change(human="utils/retired", before="0.3", size_before=12_345, variants=keys),)
-    return Diff(added=added, removed=removed, changed=changed)
+    components = (
+        ComponentChange(name="deb/libssl3", before="3.0.11", after="3.0.13", packages=("system/cos",)),
+        ComponentChange(name="deb/zstd", after="1.5.4", packages=("recovery/cos", "system/cos")),
+        ComponentChange(name="golang/golang.org/x/net", before="0.17.0", packages=("utils/k9s",)),
+    )
+    return Diff(added=added, removed=removed, changed=changed, components=components, uncompared=1)
 
 
 def _channel(name: str, seqs: list[int], packages: tuple[Package, ...], dice: random.Random) -> Channel:

@@ -18,7 +18,7 @@ from cosgen.build.artifact import RECORD_SUFFIX
 from cosgen.cli.main import cosgen
 from cosgen.errors import CosgenError
 from cosgen.storage.open import open_store
-from tests.fakes.artifacts import make_artifact
+from tests.fakes.artifacts import make_artifact, write
 from tests.s3_engines import S3Server
 
 ATTACKS = (
@@ -44,6 +44,8 @@ def add(
     arch: str = "x86_64",
     readme: str = "",
     requires: tuple[tuple[str, str, str], ...] = (),
+    components: dict[str, str] | None = None,
+    needs: tuple[str, ...] = (),
     **fields: object,
 ) -> None:
     category = str(fields.pop("category", "apps"))
@@ -51,7 +53,19 @@ def add(
         folder, name, version, category=category, arch=arch, requires=requires, revision="6b1f0c7d2e44"
     )
     definition = {**record.definition, **fields}
-    changed = dataclasses.replace(record, definition=definition, readme=readme or None)
+    listed = [
+        {"type": "library", "name": name, "version": version, "purl": f"pkg:deb/debian/{name}@{version}"}
+        for name, version in (components or {}).items()
+    ]
+    bill = {"bomFormat": "CycloneDX", "components": [*listed, {"type": "file", "name": "etc/motd"}]}
+    changed = dataclasses.replace(
+        record,
+        definition=definition,
+        readme=readme or None,
+        needs=needs,
+        sbom=write(folder, record.sbom.name, json.dumps(bill).encode()),
+        build={**record.build, "run": "https://ci.example.org/runs/7"},
+    )
     (folder / f"{record.fingerprint}{RECORD_SUFFIX}").write_text(changed.to_json(), encoding="utf-8")
 
 
@@ -71,6 +85,7 @@ def publish_everything(root: Path) -> Path:
             uri=["https://gnu.example/grub"],
         )
         add(one, "tool", "1.0", arch=arch, requires=(("system", "grub2", ">=0"), ("hid", "den", ">=0")),
+            needs=("grub2-system-2.06", "den-hid-1"), components={"openssl": "3.0.11", "zlib": "1.2", ATTACKS[0]: "1"},
             description=" ".join(ATTACKS), readme="# Read\n\n" + "\n\n".join(ATTACKS), license=ATTACKS[0],
             uri=["javascript:alert(1)", 'https://ok.example/"onmouseover=alert(1)'], labels={ATTACKS[1]: ATTACKS[2]})  # fmt: skip
         add(one, "den", "1", arch=arch, category="hid", hidden=True)
@@ -80,6 +95,8 @@ def publish_everything(root: Path) -> Path:
             "tool",
             "1.1+2",
             arch=arch,
+            needs=("grub2-system-2.06",),
+            components={"openssl": "3.0.13", "xz": "5.4"},
             description=" ".join(ATTACKS),
             readme="\n\n".join(ATTACKS),
             license=ATTACKS[0],
@@ -284,6 +301,34 @@ def test_own_pages_open_the_site_and_broken_links_in_them_stop_it(built: Path, t
     (docs / "install.md").write_text("[gone](nowhere.md)\n")
     with pytest.raises(CosgenError, match="CG604"):
         run("site", "build", "--project", project, "--output", tmp_path / "site", "--docs", docs)
+
+
+def test_notes_tell_which_components_changed_in_which_packages(built: Path) -> None:
+    text = " ".join(Reader((built / "releases/testing-2.html").read_text()).text.split())
+    assert "deb/openssl 3.0.11 → 3.0.13 · apps/tool" in text
+    assert "deb/xz 5.4 (new) · apps/tool" in text
+    assert "deb/zlib 1.2 (gone) · apps/tool" in text
+    assert "etc/motd" not in text
+    (path,) = (built / "api/v1/diff").iterdir()
+    told = json.loads(path.read_text())["components"]
+    assert {"name": "deb/openssl", "before": "3.0.11", "after": "3.0.13", "packages": ["apps/tool"]} in told
+
+
+def test_a_package_page_proves_its_builds(built: Path) -> None:
+    html = (built / "packages/apps/tool.html").read_text()
+    told = json.loads((built / "api/v1/p/apps/tool.json").read_text())["builds"][0]
+    assert told["sbom_digest"] in html
+    assert told["provenance_digest"] in html
+    assert f'href="https://repo.example.org/{told["attestation"]}"' in html
+    assert 'href="https://ci.example.org/runs/7"' in html
+    assert "1.5 s" in html
+
+
+def test_the_graph_is_of_what_was_built_on_what(built: Path) -> None:
+    html = (built / "graph.html").read_text()
+    assert "An arrow goes from a build to what is built on it." in html
+    assert html.count('class="edge hot"') == 2  # grub2 to tool, in both variants; the hidden one is left out
+    assert "3.0 s" in html
 
 
 def test_nothing_of_the_build_machine_is_in_the_pages(built: Path) -> None:

@@ -5,7 +5,7 @@ import json
 
 from cosgen.site.api import SCHEMAS
 from cosgen.site.frame import frame_values
-from cosgen.site.model import Change, Diff
+from cosgen.site.model import Change, ComponentChange, Diff
 from cosgen.site.notes import release_notes
 from cosgen.site.package_page import package_page
 from cosgen.site.page import Page, snippet_tabs
@@ -30,7 +30,7 @@ def test_a_hostile_name_is_text_on_every_page() -> None:
         data.packages[0], name=EVIL, category=EVIL, dependents=(EVIL,), license=EVIL, uris=(EVIL,)
     )
     channel = dataclasses.replace(data.channels[0], name=EVIL, author=EVIL, history=tuple(
-        dataclasses.replace(move, channel=EVIL, note=EVIL, tag=EVIL, run_url=f"https://x/{EVIL}", diff=Diff(added=(Change(human=EVIL, after=EVIL),), components=(EVIL,)))
+        dataclasses.replace(move, channel=EVIL, note=EVIL, tag=EVIL, run_url=f"https://x/{EVIL}", diff=Diff(added=(Change(human=EVIL, after=EVIL),), components=(ComponentChange(name=EVIL, after=EVIL, packages=(EVIL,)),)))
         for move in data.channels[0].history))  # fmt: skip
     hostile = dataclasses.replace(
         data, packages=(package, *data.packages[1:]), channels=(channel, *data.channels[1:])
