@@ -220,15 +220,26 @@ class _Build:
         cache = self._tools.cache
         if cache is None:
             raise AssertionError("only planned with a cache registry")
-        digest = self._node(item).input_digest
-        self._progress.step(f"artifact {self._node(item).package.human} from the registry")
-        records = pull_artifact(self._tools.registry(), cache, digest, self._request.output)
-        if records is None:
-            what = f"the artifact of {item} went away while it was to be pulled"
-            raise BuildError(problem("CG480", what))
-        self._progress.done(f"artifact {self._node(item).package.human} from the registry")
-        self._status[item] = Status.PULLED
-        self._records[item] = next(record for record in records if record.fingerprint == item)
+        node = self._node(item)
+        name = f"artifact {node.package.human} from the registry"
+        self._progress.step(name)
+        good = False
+        try:
+            records = pull_artifact(
+                self._tools.registry(),
+                cache,
+                node.input_digest,
+                self._request.output,
+                fingerprints=(item, *(part.definition.fingerprint for part in node.package.spec.subpackages)),
+                platform=self._request.platform,
+            )
+            if records is None or records[0].fingerprint != item:
+                raise BuildError(problem("CG480", f"the artifact of {item} went away while it was pulled"))
+            self._status[item] = Status.PULLED
+            self._records[item] = records[0]
+            good = True
+        finally:
+            self._progress.done(name, ok=good)
 
     def _push(self, item: Fingerprint) -> None:
         cache = self._tools.cache

@@ -8,13 +8,14 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from cosgen.build.document import EMPTY_TYPE, MANIFEST_TYPE, read_document
 from cosgen.build.reference import ImageName
 from cosgen.build.registry import Manifest, Registry
+from cosgen.errors import VerificationError
 
 CLAIM_TYPE = "application/vnd.cosgen.claim.v1"
-_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +38,10 @@ def write_claim(registry: Registry, name: ImageName, input_digest: str, claim: C
     config = registry.put_blob(name, b"{}")
     document = {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE,
+        "mediaType": MANIFEST_TYPE,
         "artifactType": CLAIM_TYPE,
-        "config": {"mediaType": _EMPTY_TYPE, "digest": config, "size": 2},
-        "layers": [{"mediaType": _EMPTY_TYPE, "digest": config, "size": 2}],
+        "config": {"mediaType": EMPTY_TYPE, "digest": config, "size": 2},
+        "layers": [{"mediaType": EMPTY_TYPE, "digest": config, "size": 2}],
         "annotations": {
             "org.cosgen.worker": claim.worker,
             "org.cosgen.wave": str(claim.wave),
@@ -49,7 +50,7 @@ def write_claim(registry: Registry, name: ImageName, input_digest: str, claim: C
         },
     }
     data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")
-    registry.put_manifest(name, claim_tag(input_digest), Manifest(data, _MANIFEST_TYPE))
+    registry.put_manifest(name, claim_tag(input_digest), Manifest(data, MANIFEST_TYPE))
 
 
 def find_claim(registry: Registry, name: ImageName, input_digest: str) -> Claim | None:
@@ -58,14 +59,14 @@ def find_claim(registry: Registry, name: ImageName, input_digest: str) -> Claim 
     if manifest is None:
         return None
     try:
-        notes = json.loads(manifest.data)["annotations"]
+        notes: Any = read_document(manifest.data, "a claim")["annotations"]
         return Claim(
             worker=notes["org.cosgen.worker"],
             wave=int(notes["org.cosgen.wave"]),
             state=notes["org.cosgen.state"],
             beat=int(notes["org.cosgen.beat"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, VerificationError):
         return None
 
 

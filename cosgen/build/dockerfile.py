@@ -15,6 +15,7 @@ from cosgen.manifest.definition import Definition
 
 BASE_ARGUMENT = "COSGEN_BASE"
 _PLAIN = re.compile(r"[A-Za-z0-9._+~:@/-]*")
+_BREAK = re.compile(r"(?<!\\)[\n\r]")  # begins another instruction; after a backslash it does not
 _STAGE = "cosgen-copy-"
 
 
@@ -42,13 +43,20 @@ def render_package(definition: Definition, spec: BuildSpec) -> str:
     return _render(definition, spec, spec.steps)
 
 
-def check_names(definition: Definition) -> tuple[Problem, ...]:
-    """Return a problem for each of name, category and version that would change a Dockerfile's meaning."""
-    values = {"name": definition.name, "category": definition.category, "version": definition.version}
+def check_lines(definition: Definition, spec: BuildSpec) -> tuple[Problem, ...]:
+    """Return a problem for each value that would change the meaning of the Dockerfile it is written into.
+
+    Commands of `prelude` and `steps` are the author's own lines, and are not looked at.
+    """
+    names = {"name": definition.name, "category": definition.category, "version": definition.version}
+    lines = [("env", item) for item in spec.env] + [("retrieve", item) for item in spec.retrieve]
+    for copy in spec.copy:
+        lines += [("copy source", copy.source), ("copy destination", copy.destination)]
+    bad = [(kind, value) for kind, value in names.items() if not _PLAIN.fullmatch(value)]
+    bad += [(kind, value) for kind, value in lines if _BREAK.search(value.rstrip("\n"))]
     return tuple(
         problem("CG455", f"the {kind} {value!r} of {definition.human} cannot stand in a Dockerfile")
-        for kind, value in values.items()
-        if not _PLAIN.fullmatch(value)
+        for kind, value in bad
     )
 
 

@@ -5,7 +5,7 @@ last; every descriptor carries its digest, so what is fetched is what was pushed
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cosgen.build.artifact import (
@@ -16,15 +16,21 @@ from cosgen.build.artifact import (
     record_name,
     store_bytes,
 )
+from cosgen.build.document import (
+    EMPTY_TYPE,
+    MANIFEST_TYPE,
+    TITLE,
+    Descriptor,
+    read_document,
+    read_layers,
+)
 from cosgen.build.reference import ImageName
 from cosgen.build.registry import Manifest, Registry
 from cosgen.build.rules import problem
 from cosgen.errors import VerificationError
 
 ARTIFACT_TYPE = "application/vnd.cosgen.artifact.v1"
-_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
-_TITLE = "org.opencontainers.image.title"
+_ANEW = "delete the tag, or build the package again with --rebuild --push"
 _MEDIA_TYPES = (
     (RECORD_SUFFIX, "application/vnd.cosgen.record.v1+json"),
     (".metadata.yaml", "application/vnd.luet.metadata.v1+yaml"),
@@ -34,7 +40,6 @@ _MEDIA_TYPES = (
     (".tar.gz", "application/vnd.oci.image.layer.v1.tar+gzip"),
     (".tar", "application/vnd.oci.image.layer.v1.tar"),
 )
-_MAX_FILES = 4096
 
 
 def artifact_tag(input_digest: str) -> str:
@@ -65,15 +70,15 @@ def push_artifact(
                 "mediaType": _media_type(file_name),
                 "digest": ref.digest,
                 "size": ref.size,
-                "annotations": {_TITLE: file_name},
+                "annotations": {TITLE: file_name},
             }
         )
     first = records[0]
     document = {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE,
+        "mediaType": MANIFEST_TYPE,
         "artifactType": ARTIFACT_TYPE,
-        "config": {"mediaType": _EMPTY_TYPE, "digest": config, "size": 2},
+        "config": {"mediaType": EMPTY_TYPE, "digest": config, "size": 2},
         "layers": layers,
         "annotations": {
             "org.cosgen.package": first.fingerprint,
@@ -81,69 +86,103 @@ def push_artifact(
         },
     }
     data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode("utf-8")
-    return registry.put_manifest(name, artifact_tag(first.input_digest), Manifest(data, _MANIFEST_TYPE))
+    return registry.put_manifest(name, artifact_tag(first.input_digest), Manifest(data, MANIFEST_TYPE))
 
 
 def pull_artifact(
-    registry: Registry, name: ImageName, input_digest: str, folder: Path
+    registry: Registry,
+    name: ImageName,
+    input_digest: str,
+    folder: Path,
+    *,
+    fingerprints: Collection[str] = (),
+    platform: str = "",
 ) -> tuple[ArtifactRecord, ...] | None:
     """Fetch a finished artifact into a folder; None when the registry has none of that input digest.
+
+    Nothing is written before all records were read and fit, and no record before all its files are there.
+
+    Args:
+        registry: The client.
+        name: The cache repository.
+        input_digest: What it was built from.
+        folder: Where its files go.
+        fingerprints: Of the package and its subpackages, where they are known: no others are taken.
+        platform: What it must be for, where that is known.
+
+    Returns:
+        The package's own record first, then its subpackages'.
 
     Raises:
         VerificationError: It is not what its tag, its records and its digests say.
         BuildError: The registry cannot be read.
     """
-    manifest = registry.find_manifest(name, artifact_tag(input_digest))
+    tag = artifact_tag(input_digest)
+    manifest = registry.find_manifest(name, tag)
     if manifest is None:
         return None
-    layers = _checked_layers(json.loads(manifest.data), input_digest)
+    document = read_document(manifest.data, tag)
+    if document.get("artifactType") != ARTIFACT_TYPE:
+        raise VerificationError(problem("CG482", f"{tag} is not an artifact of ours"))
+    files = {layer.title: layer for layer in read_layers(document, tag)}
+    found = [
+        _read_record(registry, name, layer)
+        for title, layer in sorted(files.items())
+        if title.endswith(RECORD_SUFFIX)
+    ]
+    records = sorted((record for record, _ in found), key=lambda record: "subpackage_of" in record.build)
+    _check_records(records, files, tag, input_digest)
+    _check_wanted(records, tag, fingerprints, platform)
     folder.mkdir(parents=True, exist_ok=True)
-    records: list[ArtifactRecord] = []
-    # Records last, whatever order the manifest has: they say that the others are there.
-    for file_name, digest in sorted(layers, key=lambda item: item[0].endswith(RECORD_SUFFIX)):
-        if file_name.endswith(RECORD_SUFFIX):
-            data = registry.get_blob(name, digest)
-            records.append(_checked_record(data, input_digest, dict(layers), file_name))
-            store_bytes(folder / file_name, data)
-        else:
-            _fetch(registry, name, digest, folder / file_name)
+    for ref in {ref.name: ref for record in records for ref in record.references}.values():
+        _fetch(registry, name, files[ref.name], folder / ref.name)
+    data = {record.fingerprint: text for record, text in found}
+    for record in reversed(records):  # the package's own last: it says that all are there
+        store_bytes(folder / record_name(record.fingerprint), data[record.fingerprint])
     return tuple(records)
 
 
-def _checked_layers(document: dict[str, object], input_digest: str) -> list[tuple[str, str]]:
-    layers = document.get("layers")
-    found: list[tuple[str, str]] = []
-    if isinstance(layers, list) and document.get("artifactType") == ARTIFACT_TYPE:
-        for layer in layers[:_MAX_FILES]:
-            title = str((layer.get("annotations") or {}).get(_TITLE, ""))
-            if not title or "/" in title or title.startswith("."):
-                raise VerificationError(problem("CG482", f"{artifact_tag(input_digest)} names {title!r}"))
-            found.append((title, str(layer["digest"])))
-    if not any(name.endswith(RECORD_SUFFIX) for name, _ in found):
-        raise VerificationError(problem("CG482", f"{artifact_tag(input_digest)} is not an artifact of ours"))
-    return found
-
-
-def _checked_record(
-    data: bytes, input_digest: str, digests: dict[str, str], file_name: str
-) -> ArtifactRecord:
+def _read_record(registry: Registry, name: ImageName, layer: Descriptor) -> tuple[ArtifactRecord, bytes]:
+    data = registry.get_blob(name, layer.digest, layer.size)
     try:
         record = ArtifactRecord.from_json(data.decode("utf-8", "surrogateescape"))
-    except ValueError as error:
-        raise VerificationError(problem("CG490", f"{artifact_tag(input_digest)}: {error}")) from error
-    same = all(digests.get(ref.name) == ref.digest for ref in record.references)
-    if not same or record.input_digest != input_digest or file_name != record_name(record.fingerprint):
-        raise VerificationError(
-            problem("CG490", f"{artifact_tag(input_digest)} holds a record of other files")
-        )
-    return record
+    except (ValueError, RecursionError) as error:
+        raise VerificationError(problem("CG490", f"{layer.title}: {error}")) from error
+    if layer.title != record_name(record.fingerprint):
+        raise VerificationError(problem("CG490", f"{layer.title} is the record of {record.fingerprint}"))
+    return record, data
 
 
-def _fetch(registry: Registry, name: ImageName, digest: str, path: Path) -> None:
+def _check_records(
+    records: Sequence[ArtifactRecord], files: Mapping[str, Descriptor], tag: str, input_digest: str
+) -> None:
+    """Refuse records that are not of this input, or of other files than the manifest names."""
+    if not records:
+        raise VerificationError(problem("CG482", f"{tag} is not an artifact of ours"))
+    for record in records:
+        named = ((files.get(ref.name), ref) for ref in record.references)
+        same = all(found and (found.digest, found.size) == (ref.digest, ref.size) for found, ref in named)
+        if not same or record.input_digest != input_digest:
+            raise VerificationError(problem("CG490", f"{tag} holds a record of other files"))
+
+
+def _check_wanted(
+    records: Iterable[ArtifactRecord], tag: str, fingerprints: Collection[str], platform: str
+) -> None:
+    """Refuse what would lie in the folder as another package, or run on another machine."""
+    for record in records:
+        if fingerprints and record.fingerprint not in fingerprints:
+            raise VerificationError(problem("CG490", f"{tag} holds a record of {record.fingerprint}"))
+        if platform and record.platform != platform:
+            what = f"{tag} is to be {platform}, but it is {record.platform}"
+            raise VerificationError(problem("CG454", what, fix=_ANEW))
+
+
+def _fetch(registry: Registry, name: ImageName, layer: Descriptor, path: Path) -> None:
     partial = partial_path(path)
     try:
         with partial.open("wb") as file:
-            file.writelines(registry.iter_blob(name, digest))
+            file.writelines(registry.iter_blob(name, layer.digest, layer.size))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from cosgen.build.artifact import find_record
 from cosgen.build.context import find_retrieved, write_context
 from cosgen.build.dockerfile import (
     BASE_ARGUMENT,
-    check_names,
+    check_lines,
     copy_argument,
     image_id,
     render_builder,
@@ -222,7 +222,7 @@ class ImageShop:
     def _build(self, key: ImageKey) -> None:
         node = self._node(key)
         package = self._package(node.fingerprint)
-        if problems := check_names(package.definition):
+        if problems := check_lines(package.definition, package.spec):
             raise BuildError(*problems)
         with self._log(key) as log:
             base, joined = self._base(node, log)

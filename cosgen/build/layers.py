@@ -20,7 +20,7 @@ from cosgen.build.member import (
     order,
 )
 from cosgen.build.rules import problem
-from cosgen.errors import BuildError
+from cosgen.errors import BuildError, VerificationError
 
 _XATTR = "SCHILY.xattr."
 
@@ -50,6 +50,25 @@ class Layer(Protocol):
         """Give back what the layer holds open."""
 
 
+class _Meter:
+    """Counts what a layer holds."""
+
+    def __init__(self, diff_id: str, limits: Limits) -> None:
+        self._diff_id = diff_id
+        self._limits = limits
+        self._entries = 0
+        self._size = 0
+
+    def count(self, size: int) -> None:
+        """Add an entry of so many bytes; raises BuildError past the limits."""
+        self._entries += 1
+        self._size += size
+        most = self._limits
+        if self._entries > most.entries or self._size > most.size:
+            what = f"layer {self._diff_id} holds more than {most.entries} entries or {most.size >> 20} MiB"
+            raise BuildError(problem("CG465", what))
+
+
 class OverlayLayer:
     """A layer as the overlay2 driver keeps it: a directory, readable by root on the engine's host."""
 
@@ -60,10 +79,15 @@ class OverlayLayer:
         self.diff_id = diff_id
 
     def members(self) -> tuple[Member, ...]:
-        """Walk the directory once and remember."""
+        """Walk the directory once and remember; raises BuildError past the limits."""
         if self._members is None:
             inodes: dict[tuple[int, int], str] = {}
-            self._members = tuple(self._walk(b"", inodes))
+            meter = _Meter(self.diff_id, self._limits)
+            found = []
+            for member in self._walk(b"", inodes):
+                meter.count(member.size)
+                found.append(member)
+            self._members = tuple(found)
         return self._members
 
     def open(self, member: Member) -> IO[bytes]:
@@ -152,9 +176,14 @@ class TarLayer:
 
         Raises:
             BuildError: A name is hostile, or the layer passes its limits.
+            VerificationError: It is not a tar.
         """
         if self._members is None:
-            self._members = self._read()
+            try:
+                self._members = self._read()
+            except (tarfile.TarError, ValueError, EOFError) as error:
+                what = f"layer {self.diff_id} is not a tar: {error}"
+                raise VerificationError(problem("CG482", what)) from error
         return self._members
 
     def open(self, member: Member) -> IO[bytes]:
@@ -168,15 +197,12 @@ class TarLayer:
 
     def _read(self) -> tuple[Member, ...]:
         found: dict[tuple[str, bool], Member] = {}
-        total = 0
+        meter = _Meter(self.diff_id, self._limits)
         self._file.seek(0)
         with tarfile.open(fileobj=self._file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
             for info in tar:
                 path = clean_name(info.name)
-                total += info.size
-                if len(found) >= self._limits.entries or total > self._limits.size:
-                    what = f"layer {self.diff_id} holds more than {len(found)} entries or {total >> 20} MiB"
-                    raise BuildError(problem("CG465", what))
+                meter.count(info.size)
                 if not path:
                     continue
                 member = self._member(path, info)

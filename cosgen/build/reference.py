@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from cosgen.build.rules import problem
 from cosgen.errors import Problem
 
 DEFAULT_HOST = "docker.io"
@@ -74,8 +75,4 @@ def tag_problem(tag: str) -> Problem | None:
     """Return what is wrong with a tag, or None."""
     if _TAG.fullmatch(tag):
         return None
-    return Problem(
-        what=f"{tag!r} cannot be a tag of an image",
-        fix="use letters, digits, `_`, `.` and `-`, at most 128 of them, not beginning with `.` or `-`",
-        id="CG473",
-    )
+    return problem("CG484", f"{tag!r} cannot be a tag of an image")

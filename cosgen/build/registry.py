@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -20,10 +20,13 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from cosgen.build.reference import ImageName
-from cosgen.errors import BuildError, Problem, VerificationError
+from cosgen.build.rules import problem
+from cosgen.errors import BuildError, VerificationError
 
 _CHUNK = 1 << 20  # bytes
 _TIMEOUT = (10, 300)  # seconds: to connect, between two bytes
+_MOST_MANIFEST = 4 << 20  # bytes; what the specification lets registries refuse
+_MOST_BLOB = 64 << 20  # bytes of a blob that is held in memory
 _ACCEPTED = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
@@ -92,16 +95,17 @@ class Registry:
         """Return a manifest by tag or digest, or None when there is none.
 
         Raises:
-            BuildError: The registry cannot be read (CG470) or refuses (CG471).
-            VerificationError: The bytes do not have the digest asked for (CG472).
+            BuildError: The registry cannot be read (CG480) or refuses (CG481).
+            VerificationError: The bytes do not have the digest asked for, or are too many (CG482).
         """
         response = self._request(
-            "GET", name, f"manifests/{reference}", headers={"Accept": ", ".join(_ACCEPTED)}
+            "GET", name, f"manifests/{reference}", headers={"Accept": ", ".join(_ACCEPTED)}, stream=True
         )
         if response.status_code == requests.codes.not_found:
             return None
         self._expect(response, name, requests.codes.ok)
-        manifest = Manifest(response.content, response.headers.get("Content-Type", "").partition(";")[0])
+        data = b"".join(_bounded(response, name, _MOST_MANIFEST, f"the manifest {reference}"))
+        manifest = Manifest(data, response.headers.get("Content-Type", "").partition(";")[0])
         if _DIGEST.fullmatch(reference) and manifest.digest != reference:
             raise _not_the_bytes(name, reference, manifest.digest)
         return manifest
@@ -128,36 +132,32 @@ class Registry:
         self._expect(response, name, requests.codes.ok)
         return True
 
-    def iter_blob(self, name: ImageName, digest: str) -> Iterator[bytes]:
+    def iter_blob(self, name: ImageName, digest: str, size: int | None = None) -> Iterator[bytes]:
         """Yield a blob in chunks; after the last one the digest is known to be right.
 
+        Args:
+            name: The repository.
+            digest: Of the blob.
+            size: Bytes it may have at most; None for any number.
+
         Raises:
-            BuildError: The blob is not there (CG470) or cannot be read.
-            VerificationError: Its bytes have another digest (CG472).
+            BuildError: The blob is not there (CG483) or cannot be read (CG480).
+            VerificationError: Its bytes have another digest, or are more than `size` (CG482).
         """
         response = self._request("GET", name, f"blobs/{digest}", stream=True)
         if response.status_code == requests.codes.not_found:
-            raise BuildError(
-                Problem(
-                    what=f"{name} has no blob {digest}",
-                    fix="build the package again with --rebuild, or look whether the registry was cleaned up",
-                    id="CG470",
-                )
-            )
+            raise BuildError(problem("CG483", f"{name} has no blob {digest}"))
         self._expect(response, name, requests.codes.ok)
         sha256 = hashlib.sha256()
-        try:
-            for chunk in response.iter_content(_CHUNK):
-                sha256.update(chunk)
-                yield chunk
-        except requests.RequestException as error:
-            raise _unreachable(name, error) from error
+        for chunk in _bounded(response, name, size, f"the blob {digest}"):
+            sha256.update(chunk)
+            yield chunk
         if f"sha256:{sha256.hexdigest()}" != digest:
             raise _not_the_bytes(name, digest, f"sha256:{sha256.hexdigest()}")
 
-    def get_blob(self, name: ImageName, digest: str) -> bytes:
-        """Return a small blob whole."""
-        return b"".join(self.iter_blob(name, digest))
+    def get_blob(self, name: ImageName, digest: str, size: int = _MOST_BLOB) -> bytes:
+        """Return a small blob whole; raises as `iter_blob`."""
+        return b"".join(self.iter_blob(name, digest, min(size, _MOST_BLOB)))
 
     def put_blob(self, name: ImageName, content: bytes | Path, digest: str | None = None) -> str:
         """Upload a blob unless it is there, and return its digest.
@@ -203,7 +203,7 @@ class Registry:
         return manifest.digest
 
     def delete_manifest(self, name: ImageName, digest: str) -> None:
-        """Delete a manifest by digest; absent is fine. Many registries do not allow it (CG471)."""
+        """Delete a manifest by digest; absent is fine. Many registries do not allow it (CG480)."""
         response = self._request("DELETE", name, f"manifests/{digest}", actions="pull,delete")
         if response.status_code != requests.codes.not_found:
             self._expect(response, name, requests.codes.accepted)
@@ -217,7 +217,7 @@ class Registry:
             if response.status_code == requests.codes.not_found:
                 return ()
             self._expect(response, name, requests.codes.ok)
-            tags.extend(response.json().get("tags") or [])
+            tags.extend(_json(response, name).get("tags") or [])
             following = response.links.get("next", {}).get("url")
             url = urljoin(response.url, following) if following else None
         return tuple(sorted(tags))
@@ -302,7 +302,7 @@ class Registry:
             raise _unreachable(name, error) from error
         if answer.status_code != requests.codes.ok:
             raise _refused(name, answer)
-        body = answer.json()
+        body = _json(answer, name)
         return "Bearer " + str(body.get("token") or body.get("access_token") or "")
 
     def _expect(self, response: requests.Response, name: ImageName, code: int) -> None:
@@ -310,14 +310,11 @@ class Registry:
             return
         if response.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
             raise _refused(name, response)
-        raise BuildError(
-            Problem(
-                what=f"{name} answered {response.status_code} to {response.request.method} "
-                f"{urlsplit(response.url).path}: {response.text[:200].strip()}",
-                fix="look at the registry's log; run the command again, what is done is kept",
-                id="CG470",
-            )
+        what = (
+            f"{name} answered {response.status_code} to {response.request.method} "
+            f"{urlsplit(response.url).path}: {_beginning(response)}"
         )
+        raise BuildError(problem("CG480", what))
 
 
 def _is_loopback(host: str) -> bool:
@@ -344,32 +341,47 @@ def _file_digest(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
+def _bounded(response: requests.Response, name: ImageName, size: int | None, what: str) -> Iterator[bytes]:
+    """Yield the body of an answer; more than `size` bytes are refused as soon as they come."""
+    read = 0
+    try:
+        for chunk in response.iter_content(_CHUNK):
+            read += len(chunk)
+            if size is not None and read > size:
+                raise VerificationError(problem("CG482", f"{what} of {name} is larger than {size} bytes"))
+            yield chunk
+    except requests.RequestException as error:
+        raise _unreachable(name, error) from error
+    finally:
+        response.close()
+
+
+def _json(response: requests.Response, name: ImageName) -> dict[str, Any]:
+    try:
+        found = response.json()
+    except (ValueError, RecursionError) as error:
+        raise BuildError(problem("CG480", f"{name.host} did not answer with JSON")) from error
+    return found if isinstance(found, dict) else {}
+
+
+def _beginning(response: requests.Response) -> str:
+    """Return what an answer begins with, for a message."""
+    try:
+        return next(response.iter_content(200), b"").decode("utf-8", "replace").strip()
+    except requests.RequestException:
+        return ""
+
+
 def _unreachable(name: ImageName, error: Exception) -> BuildError:
-    return BuildError(
-        Problem(
-            what=f"the registry {name.host} cannot be reached: {error}",
-            fix="look whether the address is right and the registry runs; what is done is kept",
-            id="CG470",
-        )
-    )
+    return BuildError(problem("CG480", f"the registry {name.host} cannot be reached: {error}"))
 
 
 def _refused(name: ImageName, response: requests.Response) -> BuildError:
-    return BuildError(
-        Problem(
-            what=f"the registry {name.host} refuses {response.request.method} on {name.path} "
-            f"({response.status_code})",
-            fix=f"log in with `docker login {name.host}` as somebody who may",
-            id="CG471",
-        )
-    )
+    method, code = response.request.method, response.status_code
+    fix = f"log in with `docker login {name.host}` as somebody who may"
+    what = f"the registry {name.host} refuses {method} on {name.path} ({code})"
+    return BuildError(problem("CG481", what, fix=fix))
 
 
 def _not_the_bytes(name: ImageName, wanted: str, got: str) -> VerificationError:
-    return VerificationError(
-        Problem(
-            what=f"{name} gave bytes of digest {got} for {wanted}",
-            fix="do not use this registry before it is known why; another mirror may be sound",
-            id="CG472",
-        )
-    )
+    return VerificationError(problem("CG482", f"{name} gave bytes of digest {got} for {wanted}"))

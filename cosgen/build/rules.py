@@ -38,9 +38,10 @@ _RULES = (
     ),
     Rule(
         "CG455",
-        "A name or version cannot be written into a Dockerfile",
-        "Blanks, quotes, line ends or `$` in them would change the meaning of the Dockerfile.",
-        "Use letters, digits and `. _ + ~ - : @ /` only.",
+        "A value cannot be written into a Dockerfile",
+        "Blanks, quotes or `$` in a name or version, and line ends in `env`, `copy` and `retrieve`, would "
+        "change the meaning of the Dockerfile.",
+        "Use letters, digits and `. _ + ~ - : @ /` only in names; end a line that goes on with a backslash.",
     ),
     Rule(
         "CG456",
@@ -130,7 +131,7 @@ _RULES = (
     Rule(
         "CG482",
         "What a registry sent is not what was asked for",
-        "The bytes do not have the digest by which they were named.",
+        "The bytes do not have the digest by which they were named, or are not of the form they should be.",
         "Delete the tag and build again; if it comes back, do not trust the registry.",
     ),
     Rule(
@@ -143,7 +144,7 @@ _RULES = (
         "CG484",
         "A text cannot be a tag of an image",
         "Registries take letters, digits, `_`, `.` and `-` only, at most 128 of them.",
-        "Rename it.",
+        "Use no other characters, and begin with a letter, a digit or `_`.",
     ),
     Rule(
         "CG490",

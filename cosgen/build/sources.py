@@ -6,11 +6,11 @@ wanted layers; the third the size of the whole image, and is there for engines t
 
 import gzip
 import hashlib
-import json
 import os
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import IO, cast
 
 import zstandard
 
+from cosgen.build.document import Descriptor, read_descriptor, read_document, read_layers
 from cosgen.build.engine import Engine, ImageInfo
 from cosgen.build.layers import Layer, Limits, OverlayLayer, TarLayer
 from cosgen.build.reference import ImageName
@@ -39,7 +40,7 @@ class ImageLayout:
     labels: tuple[tuple[str, str], ...]
     way: str  # "overlay2", "registry" or "save"
     folders: tuple[Path, ...] = ()  # overlay2: one per layer
-    blobs: tuple[tuple[str, str], ...] = ()  # registry: digest and media type of each layer
+    blobs: tuple[Descriptor, ...] = ()  # registry: one per layer
 
 
 class LayerReader:
@@ -78,21 +79,29 @@ class LayerReader:
         manifest = registry.find_manifest(name, tag)
         if manifest is None:
             return None
-        document = json.loads(manifest.data)
+        where = f"{name}:{tag}"
+        document = read_document(manifest.data, where)
         if "layers" not in document:
             return None
-        config = json.loads(registry.get_blob(name, document["config"]["digest"]))
-        parts = (config.get("os", ""), config.get("architecture", ""), config.get("variant", ""))
-        labels = (config.get("config") or {}).get("Labels") or {}
-        layout = ImageLayout(
-            reference=f"{name}:{tag}",
-            diff_ids=tuple(config["rootfs"]["diff_ids"]),
-            platform="/".join(part for part in parts if part),
-            labels=tuple(sorted(labels.items())),
-            way="registry",
-            blobs=tuple((layer["digest"], layer["mediaType"]) for layer in document["layers"]),
+        blob = read_descriptor(document.get("config"), where)
+        config = read_document(
+            registry.get_blob(name, blob.digest, blob.size), f"the configuration of {where}"
         )
-        return layout if len(layout.blobs) == len(layout.diff_ids) else None
+        diff_ids, labels = _configured(config)
+        layers = read_layers(document, where)
+        if len(layers) != len(diff_ids):
+            raise VerificationError(
+                problem("CG482", f"{where} has {len(layers)} layers and tells of {len(diff_ids)}")
+            )
+        parts = (str(config.get(key) or "") for key in ("os", "architecture", "variant"))
+        return ImageLayout(
+            reference=where,
+            diff_ids=diff_ids,
+            platform="/".join(part for part in parts if part),
+            labels=labels,
+            way="registry",
+            blobs=layers,
+        )
 
     @contextmanager
     def open(self, layout: ImageLayout, wanted: Iterable[str]) -> Iterator[dict[str, Layer]]:
@@ -120,9 +129,9 @@ class LayerReader:
     def _blobs(self, layout: ImageLayout, wanted: set[str]) -> Iterator[Layer]:
         name = _repository(layout.reference)
         registry = self._registry()
-        for diff_id, (digest, media_type) in zip(layout.diff_ids, layout.blobs, strict=True):
+        for diff_id, blob in zip(layout.diff_ids, layout.blobs, strict=True):
             if diff_id in wanted:
-                chunks = _unpacked(registry.iter_blob(name, digest), media_type)
+                chunks = _unpacked(registry.iter_blob(name, blob.digest, blob.size), blob.media_type, diff_id)
                 spool, found = _spool(chunks, self._limits.size, diff_id)
                 if found != diff_id:
                     spool.close()
@@ -169,6 +178,16 @@ class LayerReader:
         return True
 
 
+def _configured(config: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return the layers' diff-ids and the labels that an image's configuration tells."""
+    root, own = config.get("rootfs"), config.get("config")
+    found = root.get("diff_ids") if isinstance(root, dict) else None
+    labels = own.get("Labels") if isinstance(own, dict) else None
+    diff_ids = tuple(str(item) for item in found) if isinstance(found, list) else ()
+    pairs = sorted(labels.items()) if isinstance(labels, dict) else ()
+    return diff_ids, tuple((str(key), str(value)) for key, value in pairs)
+
+
 def _chain_id(parent: str, diff_id: str) -> str:
     if not parent:
         return diff_id
@@ -201,15 +220,19 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
         yield block
 
 
-def _unpacked(chunks: Iterator[bytes], media_type: str) -> Iterator[bytes]:
-    if media_type.endswith("zstd"):
-        reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", _Chunks(chunks)))
-        yield from _blocks(cast("IO[bytes]", reader))
-    elif media_type.endswith("gzip"):
-        with gzip.GzipFile(fileobj=cast("IO[bytes]", _Chunks(chunks)), mode="rb") as file:
-            yield from _blocks(cast("IO[bytes]", file))
-    else:
-        yield from chunks
+def _unpacked(chunks: Iterator[bytes], media_type: str, diff_id: str) -> Iterator[bytes]:
+    try:
+        if media_type.endswith("zstd"):
+            reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", _Chunks(chunks)))
+            yield from _blocks(cast("IO[bytes]", reader))
+        elif media_type.endswith("gzip"):
+            with gzip.GzipFile(fileobj=cast("IO[bytes]", _Chunks(chunks)), mode="rb") as file:
+                yield from _blocks(cast("IO[bytes]", file))
+        else:
+            yield from chunks
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+        what = f"the layer {diff_id} cannot be unpacked: {error}"
+        raise VerificationError(problem("CG482", what)) from error
 
 
 class _Chunks:

@@ -59,7 +59,7 @@ def fetch_artifacts(
     folders: set[Path] = set()
     for node in plan.to_build:
         place = folder / node.variant
-        records = pull_artifact(registry, name, node.input_digest, place)
+        records = pull_artifact(registry, name, node.input_digest, place, platform=node.platform)
         if records is None:
             missing.append(node)
             continue

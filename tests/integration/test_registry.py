@@ -53,7 +53,7 @@ def test_a_manifest_is_found_by_tag_and_digest(name: ImageName) -> None:
 
 
 def test_a_missing_blob_is_a_clear_error(name: ImageName) -> None:
-    with pytest.raises(BuildError, match="CG470"):
+    with pytest.raises(BuildError, match="CG483"):
         Registry().get_blob(name, "sha256:" + "0" * 64)
 
 
@@ -93,9 +93,9 @@ def liar() -> Iterator[str]:
 
 
 def test_bytes_of_another_digest_are_refused(liar: str) -> None:
-    with pytest.raises(VerificationError, match="CG472"):
+    with pytest.raises(VerificationError, match="CG482"):
         Registry().get_blob(ImageName(liar, "x"), "sha256:" + "0" * 64)
-    with pytest.raises(VerificationError, match="CG472"):
+    with pytest.raises(VerificationError, match="CG482"):
         Registry().find_manifest(ImageName(liar, "x"), "sha256:" + "0" * 64)
 
 
@@ -103,7 +103,7 @@ def test_a_login_is_used_and_a_missing_one_told(liar: str) -> None:
     digest = f"sha256:{hashlib.sha256(b'wrong').hexdigest()}"
     private = ImageName(liar, "private/x")
     assert Registry(credentials=lambda _: ("me", "secret")).get_blob(private, digest) == b"wrong"
-    with pytest.raises(BuildError, match="CG471"):
+    with pytest.raises(BuildError, match="CG481"):
         Registry(credentials=lambda _: ("me", "guess")).get_blob(private, digest)
     with pytest.raises(BuildError, match="docker login"):
         Registry(credentials=lambda _: None).get_blob(private, digest)

@@ -8,7 +8,7 @@ import pytest
 
 from cosgen.build.buildkit import build_words
 from cosgen.build.context import find_retrieved, write_context
-from cosgen.build.dockerfile import check_names, render_builder, render_package
+from cosgen.build.dockerfile import check_lines, render_builder, render_package
 from cosgen.build.engine import ImageJob
 from cosgen.errors import BuildError
 from cosgen.manifest.build_spec import BuildSpec, CopyField
@@ -46,7 +46,23 @@ def test_instructions_come_in_luets_order() -> None:
 
 @pytest.mark.parametrize("name", ["a b", "a\nRUN id", "$(id)", 'a"b', "a;b", "a`id`"])
 def test_names_that_would_change_a_dockerfile_are_told(name: str) -> None:
-    assert [item.id for item in check_names(Definition(name=name, category="c", version="1"))] == ["CG455"]
+    found = check_lines(Definition(name=name, category="c", version="1"), BuildSpec())
+    assert [item.id for item in found] == ["CG455"]
+
+
+@pytest.mark.parametrize("value", ["A=1\nUSER 0", "A=1\r\nRUN id", "A=\n\nFROM x\n"])
+def test_values_that_would_begin_an_instruction_are_told(value: str) -> None:
+    specs = (
+        BuildSpec(env=(value,)),
+        BuildSpec(retrieve=(value,)),
+        BuildSpec(copy=(CopyField(image="x", source=value, destination="/"),)),
+        BuildSpec(copy=(CopyField(image="x", source="/", destination=value),)),
+    )
+    assert [[item.id for item in check_lines(PACKAGE, spec)] for spec in specs] == [["CG455"]] * 4
+
+
+def test_values_may_go_on_after_a_backslash_and_end_their_line() -> None:
+    assert check_lines(PACKAGE, BuildSpec(env=('A="b" \\\n C=d', "E=f\n"), steps=("a\nb",))) == ()
 
 
 def test_values_reach_the_command_as_single_arguments() -> None:
