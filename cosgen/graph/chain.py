@@ -66,6 +66,7 @@ class Element:
     has_image: bool  # `image` is written in its build spec
     starts_anew: bool  # it is built on a seed or a join, not on what is beneath it
     is_virtual: bool
+    is_finished: bool = False  # it is of a foundation: its image is a seed, luet's hash of it unknown
 
 
 def make_element(package: Package, spec_hash: str) -> Element:
@@ -76,8 +77,9 @@ def make_element(package: Package, spec_hash: str) -> Element:
         line=hash_line(package, spec_hash),
         base_line=hash_line(package, spec_hash, as_base=True),
         has_image=bool(spec.image),
-        starts_anew=bool(spec.image) or spec.requires_final_images,
+        starts_anew=bool(spec.image) or spec.requires_final_images or package.foundation is not None,
         is_virtual=spec.is_virtual,
+        is_finished=package.foundation is not None,
     )
 
 
@@ -92,6 +94,11 @@ class Chain(Sequence[Link]):
         self._elements = elements
         self._hash = ""
         self._rolled = (0, sha256())  # the longest prefix hashed so far
+
+    @property
+    def is_luets(self) -> bool:
+        """Luet would give it the same hashes: all that goes into them is known."""
+        return not any(self._elements[name].is_finished for name in self.names)
 
     @property
     def package_hash(self) -> str:

@@ -9,6 +9,7 @@ from cosgen.graph.chain import Chain, CycleFound, Element, make_element, order_c
 from cosgen.graph.digest import platform_of
 from cosgen.graph.dockerfile import render_builder, render_package
 from cosgen.graph.fingerprint import spec_hash
+from cosgen.graph.foundation import copy_faults, finished_node, foundation_first
 from cosgen.graph.images import Imager
 from cosgen.graph.lints import lint_graph
 from cosgen.graph.model import Fingerprint, Graph, Node
@@ -70,8 +71,9 @@ class _Thinking:
     def __init__(self, tree: Tree, seeds: Mapping[str, str], compat: Compat) -> None:
         self.tree = tree
         self.seeds = seeds
-        self.packages = {Fingerprint(package.fingerprint): package for package in tree.packages}
-        self.view = View(tree.packages, compat)
+        packages = (*tree.packages, *tree.foundation)
+        self.packages = {Fingerprint(package.fingerprint): package for package in packages}
+        self.view = View(packages, compat)
         self.broken = frozenset(
             name
             for name, package in self.packages.items()
@@ -147,9 +149,12 @@ class _Thinking:
 
     def _node(self, name: Fingerprint, faults: Iterable[Problem]) -> Node:
         package = self.packages[name]
+        if package.foundation is not None:
+            return finished_node(package, package.foundation, self.view.runtime(name))
         problems = [*faults, *self.view.problems(name)]
         chain = None if _errors(package.problems) else self._chain(name, problems)
         problems += self._inherited(name, chain.names if chain else ())
+        problems += copy_faults(package, (self.packages[other] for other in self.view.copies(name)))
         images = self.imager.images_of(chain, problems) if chain and not _errors(problems) else None
         if images is None:
             self.unusable.add(name)
@@ -165,8 +170,8 @@ class _Thinking:
             chain=chain or (),
             images=images.keys if images else (),
             spec_hash=self.hashes.get(name, ""),
-            package_hash=chain.package_hash if chain else "",
-            builder_tag=chain.builder_tag(len(chain) - 1) if chain else "",
+            package_hash=chain.package_hash if chain and chain.is_luets else "",
+            builder_tag=chain.builder_tag(len(chain) - 1) if chain and chain.is_luets else "",
             builder_dockerfile=render_builder(definition, spec) if readable else "",
             package_dockerfile=render_package(definition, spec) if readable else "",
             input_digest=images.digest if images else "",
@@ -187,7 +192,13 @@ class _Thinking:
                 what = f"{self.packages[name].human} needs a circle: {way}"
                 problems.append(problem("CG403", what, origin=origin))
             return None
-        return Chain(names, self.elements) if self.broken.isdisjoint(names) else None
+        if not self.broken.isdisjoint(names):
+            return None
+        names, fault = foundation_first(names, self.packages)
+        if fault is not None:
+            problems.append(fault)
+            return None
+        return Chain(names, self.elements)
 
     def _order(self, name: Fingerprint) -> tuple[Fingerprint, ...]:
         """Return a chain; targets that take the newest of everything share what is beneath them."""

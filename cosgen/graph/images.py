@@ -46,6 +46,11 @@ class Imager:
         self._own_digests: dict[Fingerprint, str] = {}
         self._keys: dict[tuple[ImageKey | None, Fingerprint], ImageKey] = {}
         self._digests: dict[Fingerprint, str] = {}  # of packages as targets
+        self._finished: dict[ImageKey, str] = {}  # of foundations: digest -> reference of the image
+        for name, package in packages.items():
+            if package.foundation is not None:
+                self._digests[name] = package.foundation.input_digest
+                self._finished[ImageKey(package.foundation.input_digest)] = package.foundation.image
         self.images: dict[ImageKey, ImageNode] = {}
 
     def images_of(self, chain: Chain, problems: list[Problem]) -> Imaged | None:
@@ -55,10 +60,14 @@ class Imager:
         """
         name = chain.names[-1]
         parts = self._own(name)
+        base: ImageKey | None = None
         parent: ImageKey | None = None
         keys: list[ImageKey] = []
         for at in range(self._start(chain.names), len(chain.names)):
-            if not self._elements[chain.names[at]].is_virtual:
+            element = self._elements[chain.names[at]]
+            if element.is_finished:
+                base = parent = ImageKey(self._digests[chain.names[at]])
+            elif not element.is_virtual:
                 parent = self._image(chain, at, parent)
                 keys.append(parent)
         if self._elements[name].is_virtual:
@@ -68,7 +77,7 @@ class Imager:
             self._no_base(name, problems)
             return None
         self._digests[name] = keys[-1]
-        beneath = keys[-2] if len(keys) > 1 else ""
+        beneath = keys[-2] if len(keys) > 1 else base or ""
         return Imaged(tuple(keys), keys[-1], {**parts, "beneath": self._beneath(name, beneath)})
 
     def _start(self, names: Sequence[Fingerprint]) -> int:
@@ -103,12 +112,12 @@ class Imager:
         self.images[key] = ImageNode(
             key=key,
             fingerprint=name,
-            parent=below,
-            seed="" if spec.requires_final_images else spec.image,
+            parent=None if below in self._finished else below,
+            seed="" if spec.requires_final_images else self._finished.get(below or key, spec.image),
             join=join,
             copies=tuple(dict.fromkeys(copies)),
-            luet_package_tag=chain.prefix_hash(at + 1),
-            luet_builder_tag="" if tag_collides else chain.builder_tag(at),
+            luet_package_tag=chain.prefix_hash(at + 1) if chain.is_luets else "",
+            luet_builder_tag="" if tag_collides or not chain.is_luets else chain.builder_tag(at),
             input_digest=key,
         )
         return key

@@ -22,6 +22,8 @@ def lint_graph(
         if name in view.redirects:
             found[_shadowed(node, nodes[view.redirects[name]])] = None
             continue
+        if node.foundation:
+            continue
         found.update(dict.fromkeys(_lint_spec(node, seeds)))
         found.update(dict.fromkeys(_lint_chain(node, nodes)))
     found.update(dict.fromkeys(_lint_tags(tree)))
@@ -55,7 +57,7 @@ def _lint_chain(node: Node, nodes: Mapping[Fingerprint, Node]) -> Iterator[Probl
     beneath = node.chain.names[:-1]
     for at in range(len(beneath) - 1, 0, -1):
         other = nodes[beneath[at]].package
-        if other.spec.image:
+        if other.spec.image and other.foundation is None:
             yield warning(
                 "CG407",
                 f"{package.human} is built on {other.human}, whose image {other.spec.image} discards "

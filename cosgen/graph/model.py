@@ -68,6 +68,11 @@ class Node:
     problems: tuple[Problem, ...] = ()  # resolution and chain problems of this package
 
     @property
+    def foundation(self) -> str:
+        """Name of the foundation it is of, which built it; "" for our own packages."""
+        return self.package.foundation.name if self.package.foundation else ""
+
+    @property
     def can_be_built(self) -> bool:
         """No error stands in the way; warnings do not."""
         return bool(self.input_digest)

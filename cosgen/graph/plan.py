@@ -122,7 +122,19 @@ class _Planner:
         for name in self.order:
             self.actions[name], self.reasons[name] = self._decide(name)
         self._complete()
-        return {self._key(name): self._node(name) for name in self.order}
+        nodes = {self._key(name): self._node(name) for name in self.order}
+        return nodes | {self._key(name): self._node(name) for name in self._finished()}
+
+    def _finished(self) -> list[Fingerprint]:
+        """Return what foundations built of what is needed here, and keep it."""
+        names = sorted(
+            {other for name in self.order for other in self.graph.nodes[name].needs}.difference(self.order)
+        )
+        found = [name for name in names if self.graph.nodes[name].foundation]
+        for name in found:
+            self.actions[name] = Action.KEEP
+            self.reasons[name] = f"built by the foundation {self.graph.nodes[name].foundation}"
+        return found
 
     def _decide(self, name: Fingerprint) -> tuple[Action, str]:
         node = self.graph.nodes[name]

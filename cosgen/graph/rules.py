@@ -26,6 +26,8 @@ _TABLE = (
     ("CG416", "a package is selected that is not in the trees", "It cannot be built.", "Correct `select` or the manifest, or add the package."),
     ("CG417", "a package needs one that is skipped", "It would be built after all, or fail.", "Skip both, or neither."),
     ("CG418", "the choice of versions takes too long", "Too many versions and conflicts depend on each other.", "Pin versions in the requirements."),
+    ("CG423", "no image of a foundation holds all that a package is built on", "Its packages are never built here, so their images cannot be stacked anew.", "Build on one package of the foundation, or join them: `requires_final_images: true`."),
+    ("CG424", "nobody knows where a foundation keeps its images", "There is nothing to build on.", "Name the registry repository as `images` of the foundation, or join: `requires_final_images: true`."),
     ("CG420", "a plan cannot be read", "What to build is not known.", "Make it anew with cosgen plan --output."),
     ("CG421", "a package changed and its version did not", "Machines that have this version do not see the new content.", "Raise the version."),
     ("CG422", "a package cannot be planned", "It, and all that need it, are not built.", "Mend what is told of it."),

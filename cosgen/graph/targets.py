@@ -10,7 +10,7 @@ from cosgen.graph.rules import problem
 def choose_targets(
     nodes: Mapping[Fingerprint, Node], select: Sequence[str] | None, skip: Collection[str]
 ) -> tuple[tuple[Fingerprint, ...], list[Problem]]:
-    """Return the packages to build, sorted, and what is wrong with the selection.
+    """Return the packages to build, sorted, and what is wrong with the selection; a foundation's never are.
 
     Args:
         nodes: All packages.
@@ -26,6 +26,9 @@ def choose_targets(
             continue
         reached[name] = None
         node = nodes[name]
+        if node.foundation:
+            del reached[name]
+            continue
         problems += [
             problem(
                 "CG417",
@@ -33,7 +36,7 @@ def choose_targets(
                 origin=node.package.origin,
             )
             for other in node.needs
-            if nodes[other].package.human in skip
+            if nodes[other].package.human in skip and not nodes[other].foundation
         ]
         wanted += node.needs
     return tuple(sorted(reached)), problems

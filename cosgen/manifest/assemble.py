@@ -1,7 +1,7 @@
 """Makes the `Tree` of one variant out of what was read: values, rendering, decoding, overrides. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from cosgen.errors import Origin, Problem, Severity
 from cosgen.manifest.build_spec import BuildSpec, decode_build_spec
 from cosgen.manifest.collection import Entry
 from cosgen.manifest.decoder import Decoder
+from cosgen.manifest.foundation import lay_beneath, name_of
 from cosgen.manifest.nodes import compose
 from cosgen.manifest.platform import Variant
 from cosgen.manifest.project import Project
@@ -78,6 +79,7 @@ class _Assembly:
 
     def tree(self) -> Tree:
         packages = sorted(self._packages(), key=lambda package: package.fingerprint.encode())
+        foundation = self._foundation(packages)
         problems = {*self.problems, *(problem for package in packages for problem in package.problems)}
         return Tree(
             variant=self.variant,
@@ -85,7 +87,39 @@ class _Assembly:
             problems=tuple(sorted(problems, key=_problem_order)),
             by_fingerprint=MappingProxyType({package.fingerprint: package for package in packages}),
             shadowed=tuple(self.shadowed),
+            foundation=foundation,
         )
+
+    def _foundation(self, own: Sequence[Package]) -> tuple[Package, ...]:
+        """Return what lies beneath; who takes the place of a foundation's package must say so."""
+        if not self.project.foundations:
+            return ()
+        explicit = {
+            name_of(entry.definition)
+            for tree in self.project.sources.trees
+            for folder in tree.folders
+            for entry in (*folder.entries, *folder.singles)
+            if entry.override or self.project.config.allow_override
+        }
+        beneath, shadowed = lay_beneath(own, self.project.foundations, self.variant.key, explicit)
+        self.shadowed += shadowed
+        theirs = {
+            name_of(package.definition): foundation
+            for foundation in reversed(self.project.foundations)
+            for package in foundation.offers(self.variant.key)
+        }
+        for package in own:
+            foundation = theirs.get(name_of(package.definition))
+            if foundation is not None and name_of(package.definition) not in explicit:
+                self.problems.append(
+                    Problem(
+                        what=f"{package.human} is also a package of the foundation {foundation.name}",
+                        fix="say `override: true` in its definition to take its place, or rename it",
+                        id="CG043",
+                        origin=package.origin,
+                    )
+                )
+        return beneath
 
     def _packages(self) -> Iterable[Package]:
         """Yield one package per fingerprint; the first one read counts, as in luet's newest generation."""

@@ -34,6 +34,7 @@ from cosgen.manifest.config import (
     UpgradeConfig,
 )
 from cosgen.manifest.decoder import nearest
+from cosgen.manifest.foundation import Foundation
 from cosgen.manifest.os_manifest import OsManifest
 from cosgen.manifest.platform import ARCHES, Variant, find_arch
 from cosgen.manifest.source import Sources
@@ -84,6 +85,7 @@ class Project:
     manifest: OsManifest
     sources: Sources
     configured: bool  # there is a cosgen.yaml
+    foundations: tuple[Foundation, ...] = ()  # as the lock pins them, in the order of cosgen.yaml
 
     def values_files(self, variant: Variant) -> tuple[str, ...]:
         """Name the values files of a variant, the strongest last."""

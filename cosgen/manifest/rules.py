@@ -148,7 +148,18 @@ _TABLE = (
         "Overlays add to the build context; packages are replaced by packages.",
         "Use a package with `override: true`.",
     ),
-    ("CG050", "the lock file cannot be used", "Pins would be ignored silently.", "Run cosgen lock --update."),
+    (
+        "CG043",
+        "a package has the name of one of a foundation",
+        "Whoever asks for the name would get one or the other, by version.",
+        "Say `override: true` in the definition, or choose another name.",
+    ),
+    (
+        "CG050",
+        "the lock file cannot be used",
+        "Pins would be ignored silently.",
+        "Take it back from git, or pin anew.",
+    ),
     (
         "CG060",
         "a key is nearly one that is known",

@@ -22,6 +22,16 @@ class ContextFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundationPart:
+    """What a package of a foundation is to those who build on it: finished, and found elsewhere."""
+
+    name: str  # of the foundation
+    input_digest: str  # "sha256:" + 64 hex: what it was built from
+    image: str  # reference of its package image; "" when nobody knows where that is
+    holds: frozenset[str]  # fingerprints of what its image was built on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """One package of a tree, rendered for one variant."""
 
@@ -36,6 +46,7 @@ class Package:
     origin: Origin  # of the definition (or of the entry in its collection)
     readme: str | None = None  # text of the package's README.md
     problems: tuple[Problem, ...] = ()  # why it cannot be used; `spec` is then as far as it was read
+    foundation: FoundationPart | None = None  # None: it is ours
 
     @property
     def fingerprint(self) -> str:
@@ -57,3 +68,4 @@ class Tree:
     problems: tuple[Problem, ...]  # every problem of the tree, packages' ones included, sorted by origin
     by_fingerprint: Mapping[str, Package]
     shadowed: tuple[tuple[str, str], ...] = ()  # overridden packages, as category/name@version, and where
+    foundation: tuple[Package, ...] = ()  # what lies beneath, of foundations: never built; by fingerprint
