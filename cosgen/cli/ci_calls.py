@@ -71,13 +71,14 @@ def _append(path: Path | None, lines: Sequence[str]) -> None:
 @click.command("outputs")
 @_plan_option
 @_to_option
-@click.option("--workers", type=click.IntRange(1, 250), default=20, show_default=True)
+@click.option("--todo", is_flag=True, help="Also tell the packages to build.")
+@click.option("--workers", type=click.IntRange(1, 250), help="Also tell workers, at most so many an arch.")
 @click.option("--components", is_flag=True, help="Workers take whole connected components.")
-def outputs(*, plan_path: Path, to: Path | None, workers: int, components: bool) -> None:
+def outputs(*, plan_path: Path, to: Path | None, todo: bool, workers: int | None, components: bool) -> None:
     """Turn a plan into the outputs that other jobs of a run read."""
     from cosgen.pipeline.outputs import outputs_of
 
-    _append(to, outputs_of(_plan(plan_path), workers=workers, components=components))
+    _append(to, outputs_of(_plan(plan_path), todo=todo, workers=workers or 0, components=components))
 
 
 @click.command("collect")

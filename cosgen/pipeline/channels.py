@@ -65,11 +65,11 @@ def request_pipeline(scene: Scene, base: ChannelConfig) -> Pipeline:
     """
     variants = scene.request_variants
     config = scene.config.ci.pull_requests
-    plan = plan_job(scene, base, variants, request=True, components=True)
     if scene.provider is Provider.GITLAB:
         built = child_jobs(scene, "", request=True)
     else:
         built = worker_jobs(scene, variants, request=True)
+    plan = plan_job(scene, base, variants, request=True, tells=built.tells, components=True)
     collect = () if _child(built) else (collect_job(scene, built.last, request=True),)
     stages = {"plan": ("plan",), "build": ("collect",) if collect else built.last}
     own = own_jobs(scene, base, variants, after=("plan", "build"), stages=stages, request=True)
@@ -96,8 +96,9 @@ def request_pipeline(scene: Scene, base: ChannelConfig) -> Pipeline:
 def channel_pipeline(scene: Scene, channel: ChannelConfig, shape: Shape, units: Units) -> Pipeline:
     """Return the pipeline of a channel that is built: plan, build, collect, gate, publish, site."""
     variants = scene.variants_of(channel)
-    plan = plan_job(scene, channel, variants, request=False, components=hands_on_components(scene))
     built = _built(scene, channel, shape, variants, units)
+    shares = hands_on_components(scene)
+    plan = plan_job(scene, channel, variants, request=False, tells=built.tells, components=shares)
     collect = () if _child(built) else (collect_job(scene, built.last, request=False),)
     stages = {"plan": ("plan",), "build": ("collect",) if collect else built.last, "gate": ("gate",)}
     before = own_jobs(scene, channel, variants, after=("plan", "build"), stages=stages, request=False)

@@ -94,12 +94,16 @@ COMMAND_TABLE: tuple[Command, ...] = (
     ),
     Command(
         words="ci outputs",
-        does="Turn a plan into outputs: `work` (true or false), `todo` (` variant:category/name `… and "
-        "the same with `@version`), for each arch `workers_<arch>`, a JSON list, and `count_<arch>`.",
+        does="Turn a plan into outputs: `work` (true or false), and what is asked for besides.",
         options=(
             _PLAN,
             Option("--to", "FILE", "Append `name=value` lines, as $GITHUB_OUTPUT and dotenv have them."),
-            Option("--workers", "N", "At most so many an arch.  [default: ci.budget.concurrent_jobs]"),
+            Option("--todo", "", "Also `todo`: ` variant:category/name `… and the same with `@version`."),
+            Option(
+                "--workers",
+                "N",
+                "Also, by arch, `workers_<arch>` (a JSON list) and `count_<arch>`; at most N.",
+            ),
             Option("--components", "", "Workers take whole connected components, and share nothing."),
         ),
     ),

@@ -7,20 +7,23 @@ from cosgen.graph.plan import Plan, PlanNode, package_key
 from cosgen.pipeline.scene import slug
 
 
-def outputs_of(plan: Plan, *, workers: int, components: bool) -> tuple[str, ...]:
-    """Return `name=value` lines: `work`, `todo`, and for each arch `workers_<arch>` and `count_<arch>`.
+def outputs_of(plan: Plan, *, todo: bool, workers: int, components: bool) -> tuple[str, ...]:
+    """Return `name=value` lines: `work`, and what else is asked for.
 
     Args:
         plan: What is to be built.
-        workers: At most so many an arch.
+        todo: Also `todo`, the packages to build between blanks, with their version and without.
+        workers: Also `workers_<arch>` and `count_<arch>` of each arch, at most so many; 0 for none.
         components: Workers take whole connected components, so no more of them than there are components.
     """
     nodes = plan.to_build
-    words = sorted(
-        {package_key(node.variant, node.human) for node in nodes}
-        | {package_key(node.variant, node.human, node.version) for node in nodes}
-    )
-    lines = [f"work={'true' if nodes else 'false'}", f"todo= {' '.join(words)} "]
+    lines = [f"work={'true' if nodes else 'false'}"]
+    if todo:
+        names = {package_key(node.variant, node.human) for node in nodes}
+        names |= {package_key(node.variant, node.human, node.version) for node in nodes}
+        lines.append(f"todo= {' '.join(sorted(names))} ")
+    if not workers:
+        return tuple(lines)
     for arch in sorted({node.arch for node in plan.nodes}):
         own = [node for node in nodes if node.arch == arch]
         count = min(workers, len(components_of(own)) if components else worth(own))

@@ -33,6 +33,7 @@ from cosgen.pipeline.stages import (
     LIGHT_MINUTES,
     PLAN_FILE,
     READ,
+    Tells,
     arches_of,
     hooks,
     logins,
@@ -43,6 +44,10 @@ from cosgen.pipeline.stages import (
 AUTO_STATIC = 60  # nodes up to which `auto` gives every package its job
 WAVES = 3  # the first builds; the others take what it had no time for, and are skipped when that is nothing
 _NAMED = 8  # packages up to which a condition names them; larger chunks start whenever there is work
+# Characters of the output that names what is to be built; GitHub takes about 500,000 of all outputs of a job,
+# and cuts nothing: the job fails.
+MAX_TODO = 400_000
+_AROUND_NAME = 60  # of a package's two entries: variant twice, version, blanks
 _STOP_EARLY = 50  # minutes before a hosted runner is taken away: no new package is begun
 
 
@@ -65,6 +70,7 @@ class Built:
     jobs: tuple[Job, ...]
     templates: Mapping[str, Job]
     last: tuple[str, ...]
+    tells: Tells = Tells.WORK  # what the jobs read of the plan
 
 
 def choose_shape(asked: str, provider: Provider, nodes: int) -> Shape:
@@ -172,6 +178,7 @@ def unit_template(scene: Scene, arch: str, *, request: bool = False, planned: bo
 
 def unit_jobs(scene: Scene, units: Sequence[Unit], *, request: bool = False, planned: bool = True) -> Built:
     """Return a job a unit, with exact needs."""
+    named = sum(2 * len(package) + _AROUND_NAME for unit in units for package in unit.packages) <= MAX_TODO
     ids = unit_ids(units, several=len({unit.variant for unit in units}) > 1)
     made = [
         unit_template(scene, arch, request=request, planned=planned)
@@ -179,12 +186,18 @@ def unit_jobs(scene: Scene, units: Sequence[Unit], *, request: bool = False, pla
     ]
     templates = {template.id: template for template in made}
     jobs = tuple(
-        _unit_job(unit, ids, templates[f"_cosgen-build-{slug(unit.variant.arch)}"]) for unit in units
+        _unit_job(unit, ids, templates[f"_cosgen-build-{slug(unit.variant.arch)}"], named=named)
+        for unit in units
     )
-    return Built(jobs=jobs, templates=frozen(templates), last=tuple(job.id for job in jobs))
+    return Built(
+        jobs=jobs,
+        templates=frozen(templates),
+        last=tuple(job.id for job in jobs),
+        tells=Tells.TODO if named else Tells.WORK,
+    )
 
 
-def _unit_job(unit: Unit, ids: Mapping[str, str], template: Job) -> Job:
+def _unit_job(unit: Unit, ids: Mapping[str, str], template: Job, *, named: bool) -> Job:
     parameters: dict[str, Value] = {"job": ids[unit.key], "packages": " ".join(unit.packages)}
     if unit.variant.flavor:
         parameters["flavor"] = unit.variant.flavor
@@ -196,7 +209,7 @@ def _unit_job(unit: Unit, ids: Mapping[str, str], template: Job) -> Job:
         template=template.id,
         parameters=frozen(parameters),
         needs=("plan", *(ids[key] for key in unit.needs)),
-        condition=Condition(todo=todo) if len(todo) <= _NAMED else Condition(work=True),
+        condition=Condition(todo=todo) if named and len(todo) <= _NAMED else Condition(work=True),
         runner=template.runner,
         timeout=template.timeout,
         permissions=template.permissions,
@@ -275,6 +288,7 @@ def worker_jobs(scene: Scene, variants: Sequence[Variant], *, request: bool) -> 
         jobs=tuple(jobs),
         templates=frozen({item.id: item for item in (*templates, *((sift,) if waves > 1 else ()))}),
         last=tuple(job.id for job in jobs if job.workers_of),
+        tells=Tells.WORKERS,
     )
 
 

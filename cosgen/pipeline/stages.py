@@ -1,6 +1,7 @@
 """The jobs around building: check, drift, plan, collect, gate, publish and promote."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 
 from cosgen.manifest.config import ChannelConfig
 from cosgen.manifest.platform import Variant
@@ -31,6 +32,15 @@ from cosgen.pipeline.model import (
     frozen,
 )
 from cosgen.pipeline.scene import Provider, Scene, slug
+
+
+class Tells(Enum):
+    """What the jobs that build read of a plan, besides whether there is work."""
+
+    WORK = "nothing else"
+    TODO = "what is to be built"
+    WORKERS = "how many workers there are"
+
 
 READ = frozen({"contents": (Access.READ, "read the repository")})
 PLAN_FILE = "plan.json"
@@ -90,7 +100,13 @@ def _light_job(scene: Scene, name: str, call: Call) -> Job:
 
 
 def plan_job(
-    scene: Scene, channel: ChannelConfig, variants: Sequence[Variant], *, request: bool, components: bool
+    scene: Scene,
+    channel: ChannelConfig,
+    variants: Sequence[Variant],
+    *,
+    request: bool,
+    tells: Tells,
+    components: bool,
 ) -> Job:
     """Return the job that decides what is to be built.
 
@@ -99,6 +115,7 @@ def plan_job(
         channel: Whose published index it is planned against.
         variants: What the pipeline builds.
         request: It is a pull request: only what changed since its base counts.
+        tells: What other jobs read of it.
         components: Workers share nothing.
     """
     hook = scene.config.ci.hooks
@@ -116,7 +133,8 @@ def plan_job(
         env=since,
     )
     arches = [slug(arch) for arch in arches_of(variants)]
-    names = ("work", "todo", *(f"{kind}_{arch}" for arch in arches for kind in ("workers", "count")))
+    workers = [f"{kind}_{arch}" for arch in arches for kind in ("workers", "count")]
+    told = {Tells.WORK: [], Tells.TODO: ["todo"], Tells.WORKERS: workers}[tells]
     return Job(
         id="plan",
         title="plan",
@@ -125,14 +143,14 @@ def plan_job(
             *prepare(scene, history=request),
             *hooks("before plan", hook.before_plan),
             plan,
-            outputs_call(scene, components=components),
+            outputs_call(scene, tells, components=components),
             *hooks("after plan", hook.after_plan),
             Upload(name="plan", paths=(PLAN_FILE,), days=scene.config.ci.artifact_days),
         ),
         runner=scene.request_runner("control") if request else scene.runner("control"),
         timeout=LIGHT_MINUTES,
         permissions=READ,
-        outputs=tuple((name, "outputs") for name in names),
+        outputs=tuple((name, "outputs") for name in ("work", *told)),
         interruptible=True,
     )
 
@@ -153,7 +171,7 @@ def variant_options(scene: Scene, variants: Sequence[Variant]) -> tuple[tuple[st
     )
 
 
-def outputs_call(scene: Scene, *, components: bool) -> Call:
+def outputs_call(scene: Scene, tells: Tells, *, components: bool) -> Call:
     """Return the call that turns the plan into outputs other jobs read."""
     return Call(
         title="Tell the jobs",
@@ -162,8 +180,9 @@ def outputs_call(scene: Scene, *, components: bool) -> Call:
         options=(
             ("--plan", PLAN_FILE),
             ("--to", Place.OUTPUTS),
-            ("--workers", str(scene.worker_count())),
-            *((("--components", ""),) if components else ()),
+            *((("--todo", ""),) if tells is Tells.TODO else ()),
+            *((("--workers", str(scene.worker_count())),) if tells is Tells.WORKERS else ()),
+            *((("--components", ""),) if components and tells is Tells.WORKERS else ()),
         ),
     )
 
