@@ -4,7 +4,8 @@ import functools
 import getpass
 import os
 import socket
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -18,10 +19,11 @@ from cosgen.errors import PublishError
 from cosgen.manifest.config import ProjectConfig
 from cosgen.manifest.loader import load_project
 from cosgen.repository.codec import Json
+from cosgen.repository.pins import LIFETIMES_SETTING, NO_PINS, Pins, read_pins
 from cosgen.repository.rules import problem
 from cosgen.repository.session import Session
-from cosgen.repository.sign import KeySources
-from cosgen.repository.signing import sign_with
+from cosgen.repository.sign import KeySources, load_keys
+from cosgen.repository.signing import Signatures
 from cosgen.storage.counting import CountingStore
 from cosgen.storage.open import open_store
 from cosgen.storage.port import Store
@@ -41,6 +43,7 @@ class Opened:
     session: Session
     counted: CountingStore
     config: ProjectConfig | None  # None outside of a project
+    guard: Signatures
 
 
 def storage_options(function: Callable[P, R]) -> Callable[P, R]:
@@ -65,14 +68,29 @@ def storage_options(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def open_session(options: ProjectOptions, storage: str, *, single_writer: bool = False) -> Opened:
+def open_session(
+    options: ProjectOptions,
+    storage: str,
+    *,
+    single_writer: bool = False,
+    sources: Sequence[str] = (),
+    adopt: bool = False,
+) -> Opened:
     """Open the repository.
+
+    Args:
+        options: The project.
+        storage: Where the repository is; "" for where the project says.
+        single_writer: Nothing else writes there.
+        sources: Private keys to sign with; () for COSGEN_SIGNING_KEY.
+        adopt: Take a newest commit that nobody signed as ours.
 
     Raises:
         PublishError: Neither the command line nor the project names one.
         ManifestError: The project's configuration has errors.
+        VerificationError: A key cannot be read.
     """
-    config = _config(options.project)
+    config = project_config(options.project)
     url, base = storage, Path()
     if not url and config is not None:
         url, base = _configured(config), options.project
@@ -82,11 +100,32 @@ def open_session(options: ProjectOptions, storage: str, *, single_writer: bool =
     if single_writer or (config is not None and config.repository.single_writer):
         store = SingleWriterStore(store)
     counted = CountingStore(store)
-    session = Session(store=counted, author=_author(), tool=f"cosgen {__version__}")
-    if os.environ.get(SIGNING_VARIABLE):
-        where = KeySources(os.environ, lambda path: Path(path).read_bytes())
-        session = sign_with(session, [f"env:{SIGNING_VARIABLE}"], where)
-    return Opened(session, counted, config)
+    guard = Signatures(
+        keys=load_keys(sources or _sources(), key_sources()),
+        pins=project_pins(config, options.project),
+        adopt=adopt,
+        tell=lambda text: print(text, file=sys.stderr),
+    )
+    session = Session(store=counted, guard=guard, author=_author(), tool=f"cosgen {__version__}")
+    return Opened(session, counted, config, guard)
+
+
+def key_sources(folder: Path = Path()) -> KeySources:
+    """Return how keys are found: in the environment, and in files relative to a folder."""
+    return KeySources(os.environ, lambda path: (folder / path).read_bytes())
+
+
+def project_pins(config: ProjectConfig | None, folder: Path) -> Pins:
+    """Return what the project says of its keys.
+
+    Raises:
+        VerificationError: A public key cannot be read.
+    """
+    return NO_PINS if config is None else read_pins(config.signing, key_sources(folder))
+
+
+def _sources() -> tuple[str, ...]:
+    return (f"env:{SIGNING_VARIABLE}",) if os.environ.get(SIGNING_VARIABLE) else ()
 
 
 def repository_settings(opened: Opened) -> Mapping[str, Json]:
@@ -98,10 +137,16 @@ def repository_settings(opened: Opened) -> Mapping[str, Json]:
         "name": config.repository.name or config.name,
         "description": config.repository.description,
         "url": config.repository.url,
+        LIFETIMES_SETTING: dict(opened.guard.pins.days),
     }
 
 
-def _config(folder: Path) -> ProjectConfig | None:
+def project_config(folder: Path) -> ProjectConfig | None:
+    """Return the settings of the project in a folder, or None when there is no project.
+
+    Raises:
+        ManifestError: They have errors.
+    """
     if not (folder / "cosgen.yaml").is_file():
         return None
     project = load_project(folder, environment=os.environ)

@@ -191,7 +191,7 @@ class UpgradeConfig:
 class RoleConfig:
     """Keys of one TUF role."""
 
-    keys: tuple[str, ...] = setting("Public keys: files, or key ids of a KMS.", ())
+    keys: tuple[str, ...] = setting("Public keys that are trusted: PEM files, relative to the project.", ())
     threshold: int = setting("How many must sign.", 1, minimum=1)
     expires_days: int = setting("Days until its metadata expires; 0 = the role's default.", 0, minimum=0)
 
@@ -202,8 +202,11 @@ class SigningConfig:
 
     root: RoleConfig = setting("The root of trust, kept offline.", RoleConfig)
     targets: RoleConfig = setting("Delegates the channels, kept offline.", RoleConfig)
-    channels: RoleConfig = setting("Signs channels and the commit log, online.", RoleConfig)
-    required: bool = setting("Refuse to publish unsigned.", False)  # noqa: FBT003 - the default
+    channels: RoleConfig = setting(
+        "Signs channels and the commit log, online; its days count for the snapshot too.", RoleConfig
+    )
+    timestamp_days: int = setting("Days until the timestamp expires; 0 = 3.", 0, minimum=0)
+    required: bool = setting("Refuse to publish, and to read, what is not signed.", False)  # noqa: FBT003 - the default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

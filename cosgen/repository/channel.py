@@ -3,10 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from cosgen.errors import Problem, PublishError
+from cosgen.errors import CosgenError, Problem, PublishError
 from cosgen.manifest.platform import Variant
 from cosgen.repository.codec import Json
-from cosgen.repository.commit import Change, Tail, advance, append, make_commit, next_time, read_tail
+from cosgen.repository.commit import (
+    Change,
+    Tail,
+    advance,
+    append,
+    make_commit,
+    next_time,
+    read_hinted,
+    read_tail,
+)
 from cosgen.repository.log import ChannelState, Commit, State, Step
 from cosgen.repository.publish import (
     PublishOptions,
@@ -63,12 +72,9 @@ def promote(
     Raises:
         PublishError: There is no such channel or snapshot, or the target was moved meanwhile.
     """
-    options = options or PublishOptions()
-    first: list[ChannelState | None] = []
 
     def decide(tail: Tail) -> Move | None:
         before = tail.state.channels.get(target)
-        _stop_when_moved(first, before, target)
         place = _choose(session, get_channel(tail.state, source), source, snapshot, revision)
         if before is not None and before.snapshot == place.snapshot and tag in {"", before.tag}:
             return None
@@ -76,7 +82,7 @@ def promote(
         details: dict[str, Json] = {"channel": target, "from": source, "origin": place.origin}
         return Move(op="promote", state=with_channel(tail.state, target, moved), details=details)
 
-    return commit_move(session, decide, options)
+    return commit_move(session, decide, options or PublishOptions(), watch=target)
 
 
 def rollback(
@@ -89,12 +95,9 @@ def rollback(
     Raises:
         PublishError: The channel has no such snapshot, or was moved meanwhile.
     """
-    options = options or PublishOptions()
-    first: list[ChannelState | None] = []
 
     def decide(tail: Tail) -> Move | None:
         before = get_channel(tail.state, channel)
-        _stop_when_moved(first, before, channel)
         earlier = [step for step in before.previous if step.snapshot != before.snapshot]
         if not earlier:
             raise PublishError(_nothing_before(channel))
@@ -105,7 +108,7 @@ def rollback(
         details: dict[str, Json] = {"channel": channel, "origin": place.origin}
         return Move(op="rollback", state=with_channel(tail.state, channel, moved), details=details)
 
-    return commit_move(session, decide, options)
+    return commit_move(session, decide, options or PublishOptions(), watch=channel)
 
 
 def pin(session: Session, channel: str, name: str, *, options: PublishOptions | None = None) -> Commit | None:
@@ -211,35 +214,65 @@ def get_channel(state: State, name: str) -> ChannelState:
     return channel
 
 
-def commit_move(session: Session, decide: Decision, options: PublishOptions) -> Commit | None:
+def commit_move(
+    session: Session, decide: Decision, options: PublishOptions, *, watch: str = ""
+) -> Commit | None:
     """Append what `decide` wants after the newest commit, again and again until nobody was faster.
+
+    The commit that the hint names is taken for the newest one. When it is not, ours cannot take the number of
+    one that is there; and a decision to do nothing, or an error, is told only after looking.
 
     Args:
         session: The repository.
         decide: Looks at the newest commit; None for nothing to do. Settings it changes are kept.
         options: How to go about it.
+        watch: A channel that nobody else may move meanwhile.
     """
     txn = session.new_txn()
-    tail = read_tail(session)
-    if tail.commit.seq >= 0 and not options.dry_run:
-        tail = roll_forward(session, tail)
+    hinted = None if options.dry_run else read_hinted(session)
+    tail = hinted or _settle(session, read_tail(session), options)
+    sure = hinted is None
+    before = tail.state.channels.get(watch)
     for _ in range(_REBASES):
-        move = decide(tail)
-        if move is None:
+        move = _try(decide, tail, sure=sure)
+        if move is None and sure:
             return None
-        if not options.dry_run:
-            changed = {k: v for k, v in move.state.settings.items() if tail.state.settings.get(k) != v}
-            settings: Mapping[str, Json] = {**writable_settings(session, tail, options), **changed}
-            move = replace(move, state=replace(move.state, settings=settings))
-        change = Change(op=move.op, state=move.state, txn=txn, note=options.note, details=move.details)
-        commit = make_commit(session, tail, change)
-        if options.dry_run:
+        commit = _make(session, tail, move, txn, options) if move else None
+        if commit is not None and options.dry_run:
             return commit
-        if append(session, commit):
-            roll_forward(session, Tail(commit, tail.hint, tail.unsafe))
+        if commit is not None and append(session, commit):
+            roll_forward(session, replace(tail, commit=commit))
             return commit
         tail = advance(session, tail)
+        if not sure:
+            tail, sure = _settle(session, tail, options), True
+            before = tail.state.channels.get(watch)
+        elif tail.state.channels.get(watch) != before:
+            raise PublishError(_moved_meanwhile(watch))
     raise UncertainError(crowded(session.store.url))
+
+
+def _settle(session: Session, tail: Tail, options: PublishOptions) -> Tail:
+    return tail if tail.commit.seq < 0 or options.dry_run else roll_forward(session, tail)
+
+
+def _try(decide: Decision, tail: Tail, *, sure: bool) -> Move | None:
+    try:
+        return decide(tail)
+    except CosgenError:
+        if sure:
+            raise
+        return None
+
+
+def _make(session: Session, tail: Tail, move: Move, txn: str, options: PublishOptions) -> Commit:
+    state = move.state
+    if not options.dry_run:
+        changed = {k: v for k, v in state.settings.items() if tail.state.settings.get(k) != v}
+        settings: Mapping[str, Json] = {**writable_settings(session, tail, options), **changed}
+        state = replace(state, settings=settings)
+    change = Change(op=move.op, state=state, txn=txn, note=options.note, details=move.details)
+    return make_commit(session, tail, change)
 
 
 def _moved_to(
@@ -255,16 +288,12 @@ def _moved_to(
     )
 
 
-def _stop_when_moved(first: list[ChannelState | None], now: ChannelState | None, name: str) -> None:
-    if not first:
-        first.append(now)
-    elif first[0] != now:
-        problem = Problem(
-            what=f"channel {name} was moved by somebody else meanwhile",
-            fix="look at `cosgen channel show`, and run the command again if it is still right",
-            id="CG522",
-        )
-        raise PublishError(problem)
+def _moved_meanwhile(name: str) -> Problem:
+    return Problem(
+        what=f"channel {name} was moved by somebody else meanwhile",
+        fix="look at `cosgen channel show`, and run the command again if it is still right",
+        id="CG522",
+    )
 
 
 def _choose(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from cosgen.errors import Problem, VerificationError
+from cosgen.errors import Problem
 from cosgen.repository import pool
 from cosgen.repository.codec import Json, canonical, decode, mapping
 from cosgen.repository.log import (
@@ -61,11 +61,26 @@ def read_tail(session: Session) -> Tail:
     Raises:
         VerificationError: The log is damaged, or not signed by a trusted key.
     """
+    return advance(session, _start(session), verify=True)
+
+
+def read_hinted(session: Session) -> Tail | None:
+    """Return the commit that the hint names, which most often is the newest one; None without a hint.
+
+    For commands that would notice: their commit cannot take the number of one that is there.
+    """
+    tail = _start(session)
+    if tail.hint is None:
+        return None
+    _verify(session, tail)
+    return tail
+
+
+def _start(session: Session) -> Tail:
     store = session.patient
     hint = read_hint(store)
-    start = hint.commit if hint else _search(store)
-    start = _with_garbage(store, start)
-    return advance(session, Tail(start, hint, start.state.off_limits()), verify=True)
+    commit = _with_garbage(store, hint.commit if hint else _search(store))
+    return Tail(commit, hint, commit.state.off_limits())
 
 
 def advance(session: Session, tail: Tail, *, verify: bool = False) -> Tail:
@@ -78,13 +93,18 @@ def advance(session: Session, tail: Tail, *, verify: bool = False) -> Tail:
         commit = _with_garbage(store, following)
         unsafe |= commit.state.off_limits()
         moved = True
-    if moved and commit.seq >= 0:
-        _verify(session, commit)
-    return Tail(commit, tail.hint, frozenset(unsafe))
+    newest = Tail(commit, tail.hint, frozenset(unsafe))
+    if moved:
+        _verify(session, newest)
+    return newest
 
 
 def make_commit(session: Session, tail: Tail, change: Change) -> Commit:
-    """Make the commit that follows the tail; nothing is written yet."""
+    """Make and sign the commit that follows the tail; nothing is written yet.
+
+    Raises:
+        VerificationError: Nobody at hand may sign it.
+    """
     before = tail.commit
     commit = Commit(
         seq=before.seq + 1,
@@ -98,7 +118,7 @@ def make_commit(session: Session, tail: Tail, change: Change) -> Commit:
         note=change.note,
         changes=change.details,
     )
-    return commit.signed(session.signer)
+    return session.guard.seal(session, tail, commit) if session.guard else commit
 
 
 def next_time(session: Session, tail: Tail) -> int:
@@ -168,19 +188,9 @@ def _search(store: Store) -> Commit:
     return low
 
 
-def _verify(session: Session, commit: Commit) -> None:
-    if session.verifier is None:
-        return
-    what = f"{session.store.url}: commit {commit.seq}"
-    if not commit.signatures:
-        problem = Problem(
-            what=f"{what} is not signed",
-            fix="do not use it: somebody without the key wrote it; ask the repository's owner",
-            id="CG515",
-        )
-        raise VerificationError(problem)
-    for signature in commit.signatures:
-        session.verifier.verify(commit.payload(), signature, what)
+def _verify(session: Session, tail: Tail) -> None:
+    if session.guard is not None and tail.commit.seq >= 0:
+        session.guard.verify(session, tail)
 
 
 def _silent(url: str, commit: Commit) -> Problem:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from cosgen.errors import Problem, Severity, VerificationError
 from cosgen.repository import pool
 from cosgen.repository.commit import Tail, read_tail
+from cosgen.repository.fsck_signed import CommitSignatures, check_followed
 from cosgen.repository.gc import view_keys
 from cosgen.repository.log import check_chain, read_commit
 from cosgen.repository.record import ObjectRef
@@ -31,7 +32,7 @@ def check_repository(session: Session, *, deep: bool = False, orphans: bool = Tr
     """Check everything; never writes.
 
     Args:
-        session: The surroundings; its verifier checks every commit's signature.
+        session: The surroundings; its guard checks the newest commit.
         deep: Read every object and compare its digest, not only its size.
         orphans: List the store and count what nothing names.
     """
@@ -47,6 +48,7 @@ def check_repository(session: Session, *, deep: bool = False, orphans: bool = Tr
         _check_object(session, ref, report, deep=deep)
     _check_condemned(tail, named, report)
     _check_views(session, tail, report)
+    report.problems.extend(check_followed(session, tail))
     if orphans:
         _count_orphans(session, tail, set(named), report)
     return report
@@ -54,6 +56,7 @@ def check_repository(session: Session, *, deep: bool = False, orphans: bool = Tr
 
 def _check_log(session: Session, tail: Tail, report: FsckReport) -> None:
     after = None
+    signatures = CommitSignatures(session)
     for seq in range(tail.commit.seq, -1, -1):
         try:
             commit = read_commit(session.patient, seq)
@@ -64,9 +67,7 @@ def _check_log(session: Session, tail: Tail, report: FsckReport) -> None:
             report.commits += 1
             if after is not None:
                 check_chain(commit, after, session.store.url)
-            if session.verifier is not None:
-                for signature in commit.signatures:
-                    session.verifier.verify(commit.payload(), signature, f"commit {seq}")
+            report.problems.extend(signatures.check(commit))
             after = commit
         except VerificationError as error:
             report.problems.extend(error.problems)

@@ -6,9 +6,9 @@ a copy of a late commit, written after all views were brought up to that commit.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from cosgen.errors import Problem, VerificationError
 from cosgen.repository import pool
@@ -20,20 +20,6 @@ from cosgen.storage.port import Store
 T = TypeVar("T")
 SCHEMA = 1
 _READS = 4  # attempts at a commit whose bytes come back wrong
-
-
-class Signer(Protocol):
-    """Signs commits; `sign.CommitSigner` is one."""
-
-    def sign(self, payload: bytes) -> Signature:
-        """Sign exact bytes."""
-
-
-class Verifier(Protocol):
-    """Checks signatures of commits; `sign.CommitVerifier` is one."""
-
-    def verify(self, payload: bytes, signature: Signature, what: str) -> None:
-        """Check a signature; raises `VerificationError`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +120,7 @@ class Commit:
     seq: int
     previous: str  # digest of the entry before; "" for the first
     txn: str  # chosen by the writer, so that it knows its own work again
-    op: str  # init, publish, promote, rollback, yank, pin, unpin, refresh, condemn, sweep
+    op: str  # publish, promote, rollback, yank, pin, unpin, image, keys, refresh, condemn, sweep
     state: State
     time: int  # seconds since 1970
     author: str = ""
@@ -184,9 +170,9 @@ class Commit:
         """Digest of the log object; the next commit names it."""
         return f"sha256:{hashlib.sha256(self.encode()).hexdigest()}"
 
-    def signed(self, signer: Signer | None) -> "Commit":
-        """Return the commit with a signature, when there is somebody to sign."""
-        return replace(self, signatures=(signer.sign(self.payload()),)) if signer else self
+    def signed(self, signatures: Iterable[Signature]) -> "Commit":
+        """Return the commit with signatures over its `payload`."""
+        return replace(self, signatures=tuple(signatures))
 
     @classmethod
     def decode(cls, data: bytes) -> "Commit":
@@ -234,12 +220,24 @@ def _by_name(body: Mapping[str, Json], key: str, read: Callable[[Json], T]) -> d
 
 
 @dataclass(frozen=True, slots=True)
+class TrustFiles:
+    """The newest TUF root and targets, byte for byte as stored. Whoever uses them verifies them."""
+
+    root: bytes
+    targets: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Hint:
-    """`_log/HEAD`: a late commit whose views were all written, and their versions."""
+    """`_log/HEAD`: a late commit whose views were all written, their versions, and who may sign."""
 
     commit: Commit
     etag: str  # of the hint itself
     views: Mapping[str, str]  # view key -> etag, as it was written
+    looked: bool = (
+        False  # whoever wrote it looked for root and targets, so `trust` None means: there are none
+    )
+    trust: TrustFiles | None = None
 
 
 def read_commit(store: Store, seq: int) -> Commit | None:
@@ -272,15 +270,28 @@ def read_hint(store: Store) -> Hint | None:
         try:
             data = decode(blob.data)
             views = {key: str(etag) for key, etag in mapping(data.get("views")).items()}
-            return Hint(Commit.from_json(mapping(data.get("commit"))), blob.stat.etag, views)
+            commit = Commit.from_json(mapping(data.get("commit")))
+            return Hint(commit, blob.stat.etag, views, "trust" in data, _trust(data.get("trust")))
         except DecodeError:
             continue
     return None
 
 
-def encode_hint(commit: Commit, views: Mapping[str, str]) -> bytes:
-    """Return the bytes of `_log/HEAD`."""
-    return canonical({"commit": decode(commit.encode()), "views": dict(views)})
+def encode_hint(
+    commit: Commit, views: Mapping[str, str], *, looked: bool = False, trust: TrustFiles | None = None
+) -> bytes:
+    """Return the bytes of `_log/HEAD`; the arguments are the fields of `Hint`."""
+    data: dict[str, Json] = {"commit": decode(commit.encode()), "views": dict(views)}
+    if looked:
+        data["trust"] = {"root": trust.root.decode(), "targets": trust.targets.decode()} if trust else None
+    return canonical(data)
+
+
+def _trust(value: Json) -> TrustFiles | None:
+    if value is None:
+        return None
+    data = mapping(value)
+    return TrustFiles(text(data, "root").encode(), text(data, "targets").encode())
 
 
 def check_chain(before: Commit, after: Commit, url: str) -> None:

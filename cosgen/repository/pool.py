@@ -7,6 +7,7 @@ from cosgen.storage.port import Headers
 CLIENT_ROOT = "r/"  # the folder that clients are given the URL of
 LOG = "_log/"
 HEAD = "_log/HEAD"
+TIMESTAMP = "tuf/timestamp.json"
 COLLECTED = ("r/", "x/", "a/")  # where garbage may lie
 
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -85,7 +86,7 @@ def free_key(key: str, taken: frozenset[str] | set[str]) -> str:
 def headers_of(key: str) -> Headers:
     """Return the headers of an object: immutable ones for ever, views for half a minute, hints never."""
     kind = next((text for suffix, text in _CONTENT_TYPES if key.endswith(suffix)), "application/octet-stream")
-    if key in {HEAD, "tuf/timestamp.json"}:
+    if key in {HEAD, TIMESTAMP}:
         return Headers("application/json", FRESH)
     return Headers(kind, VIEW if _VIEW_NAME.fullmatch(key) else IMMUTABLE)
 

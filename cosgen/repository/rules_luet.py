@@ -22,7 +22,12 @@ _RULES = (
     Rule("CG559", "An archive to import is missing or wrong", _CLIENT, "Mend the old repository."),
     Rule("CG560", "A private key cannot be read", "Nothing can be signed.", "Give a PEM, and its password."),
     Rule("CG561", "A private key is not there", "Nothing can be signed.", "Check path or variable."),
-    Rule("CG562", "Words do not name a key", "Nothing can be signed.", "Write file:PATH or env:NAME."),
+    Rule(
+        "CG562",
+        "Words do not name a key",
+        "Nothing can be signed.",
+        "Write file:PATH, env:NAME, awskms:KEY.",
+    ),
     Rule("CG563", "A commit is not signed by a trusted key", _TRUST, "Ask the owner of the repository."),
     Rule("CG564", "TUF metadata is not right", _TRUST, "Rotate the role, or let its holders sign."),
     Rule("CG565", "A TUF role has expired", "Verifying clients refuse it.", "Run `cosgen key refresh`."),
@@ -34,6 +39,9 @@ _RULES = (
     Rule("CG571", "There is no trusted root", _TRUST, "Give the root with --root."),
     Rule("CG572", "There is no such channel or variant", "Nothing to copy.", "Run `cosgen channel ls`."),
     Rule("CG573", "What was fetched is not to be trusted", _TRUST, "Ask the owner of the repository."),
+    Rule("CG574", "A key does not sign", "Nothing was committed.", "Look whether its service answers."),
+    Rule("CG575", "A signed repository needs a key", "It would go unsigned.", "Set COSGEN_SIGNING_KEY."),
+    Rule("CG576", "The keys are not the pinned ones", _TRUST, "Change `signing` with the rotation."),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in _RULES})

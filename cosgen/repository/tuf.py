@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, TypeVar
 
-from securesystemslib.signer import CryptoSigner, Key
-from tuf.api.exceptions import RepositoryError
+from securesystemslib.signer import Key, Signer
+from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import (
     Metadata,
     MetaFile,
@@ -33,6 +33,8 @@ from tuf.api.metadata import (
 from tuf.api.serialization.json import JSONSerializer
 
 from cosgen.errors import Problem, VerificationError
+from cosgen.repository import pool
+from cosgen.repository.sign import cannot_sign
 
 _T = TypeVar("_T", Root, Targets)
 
@@ -41,7 +43,7 @@ TOP_ROLES = ("root", "targets", "snapshot", "timestamp")
 ROLES = ("root", "targets", CHANNELS, "snapshot", "timestamp")
 OFFLINE_ROLES = ("root", "targets")
 PREFIX = "tuf/"
-TIMESTAMP_KEY = f"{PREFIX}timestamp.json"
+LOG_FIELD = "x-cosgen-log"  # of the channels' metadata: number and digest of the commit it tells of
 
 # How long each role is valid after it was signed.
 LIFETIMES: Mapping[str, timedelta] = {
@@ -69,6 +71,7 @@ class TufCommit:
 
     seq: int  # from 0
     time: int  # seconds since 1970
+    digest: str  # of the commit: "sha256:" + 64 hex
     channels: Mapping[str, bytes]  # channel -> its document (`channel_document`)
 
     @property
@@ -78,21 +81,21 @@ class TufCommit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnlineKeys:
-    """The private keys that CI has."""
-
-    channels: tuple[CryptoSigner, ...]
-    snapshot: tuple[CryptoSigner, ...]
-    timestamp: tuple[CryptoSigner, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """The newest offline metadata of a repository, as stored."""
+    """The newest offline metadata of a repository, as stored.
+
+    While a root is being replaced, `following` is the next one: what is signed then is valid under both, so
+    that no client finds a moment in which it is not.
+    """
 
     root: bytes
     targets: bytes
+    following: bytes = b""
     lifetimes: Mapping[str, timedelta] = field(default_factory=lambda: LIFETIMES)
+
+    def roots(self) -> tuple[Root, ...]:
+        """Return the root, and the one that follows it when there is one."""
+        return tuple(load(data, Root) for data in (self.root, self.following) if data)
 
     @property
     def files(self) -> tuple[tuple[str, bytes], ...]:
@@ -101,14 +104,14 @@ class Trust:
 
 
 def tuf_files(
-    commit: TufCommit, trust: Trust, keys: OnlineKeys, *, existing: Mapping[str, bytes] | None = None
+    commit: TufCommit, trust: Trust, keys: tuple[Signer, ...], *, existing: Mapping[str, bytes] | None = None
 ) -> list[tuple[str, bytes]]:
     """Derive the TUF files of a commit, in upload order; all but the timestamp are create-only.
 
     Args:
         commit: The commit, already in the log.
         trust: Newest root and targets.
-        keys: Private keys of the online roles.
+        keys: Private keys at hand; each role takes those that are its own.
         existing: Files of this commit that are in the store already, by key: another publisher was faster,
             and its bytes are used, after they are verified.
 
@@ -118,24 +121,20 @@ def tuf_files(
     Raises:
         VerificationError: A key is not the role's, targets lack signatures, or `existing` is not genuine.
     """
-    root, targets = load(trust.root, Root), load(trust.targets, Targets)
-    _verify(root, "targets", trust.targets)
+    roots, targets = trust.roots(), load(trust.targets, Targets)
+    for root in roots:
+        verify_role(root, "targets", trust.targets)
     delegations = targets.delegations
     if delegations is None or not delegations.roles or CHANNELS not in delegations.roles:
         _fail("the TUF targets delegate no role `channels`", "run `cosgen key rotate online`")
     now = datetime.fromtimestamp(commit.time, UTC)
     found = existing or {}
-    private: Mapping[str, tuple[CryptoSigner, ...]] = {
-        CHANNELS: keys.channels,
-        "snapshot": keys.snapshot,
-        "timestamp": keys.timestamp,
-    }
 
     def make(signed: Channels | Snapshot | Timestamp, role: str, key: str) -> bytes:
-        delegator: Root | Targets = targets if role == CHANNELS else root
-        allowed = role_keys(delegator, role)
-        data = found.get(key) or signed_bytes(signed, _exactly(private[role], allowed, role))
-        _verify(delegator, role, data)
+        judges: tuple[Root | Targets, ...] = (targets,) if role == CHANNELS else roots
+        data = found.get(key) or signed_bytes(signed, _usable(keys, judges, role))
+        for judge in judges:
+            verify_role(judge, role, data)
         return data
 
     channels_key, snapshot_key = (f"{PREFIX}{commit.version}.{role}.json" for role in (CHANNELS, "snapshot"))
@@ -144,6 +143,7 @@ def tuf_files(
         version=commit.version,
         expires=expiry(now, CHANNELS, trust.lifetimes),
         targets={path: TargetFile.from_data(path, data, ["sha256"]) for path, data in documents.items()},
+        unrecognized_fields={LOG_FIELD: {"seq": commit.seq, "digest": commit.digest}},
     )
     channels_data = make(channels, CHANNELS, channels_key)
     snapshot = Snapshot(
@@ -164,7 +164,7 @@ def tuf_files(
         *((target_key(path, data), data) for path, data in documents.items()),
         (channels_key, channels_data),
         (snapshot_key, snapshot_data),
-        (TIMESTAMP_KEY, make(timestamp, "timestamp", TIMESTAMP_KEY)),
+        (pool.TIMESTAMP, make(timestamp, "timestamp", pool.TIMESTAMP)),
     ]
 
 
@@ -176,7 +176,8 @@ def channel_document(channel: str, fields: Mapping[str, object]) -> bytes:
 
     Args:
         channel: Name of the channel.
-        fields: `seq`, `snapshot` (sha256 of the snapshot root), `log` (sha256 of the commit), and more.
+        fields: `seq` and `time` of the commit that moved it, and `snapshot`. Nothing else: the document of a
+            channel that does not move stays the same, so that it is not written again.
     """
     document = {**fields, "channel": channel}
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -222,33 +223,65 @@ def role_keys(delegator: Root | Targets, role: str) -> RoleKeys:
     return RoleKeys(keys, found.threshold)
 
 
-def owned(signers: Iterable[CryptoSigner], keys: tuple[Key, ...]) -> tuple[CryptoSigner, ...]:
+def owned(signers: Iterable[Signer], keys: tuple[Key, ...]) -> tuple[Signer, ...]:
     """Return the signers that are among some keys."""
     wanted = {key.keyid for key in keys}
     return tuple(signer for signer in signers if signer.public_key.keyid in wanted)
 
 
-def _exactly(signers: tuple[CryptoSigner, ...], allowed: RoleKeys, role: str) -> tuple[CryptoSigner, ...]:
-    usable = owned(signers, allowed.keys)
-    if len(usable) < allowed.threshold:
-        have = ", ".join(signer.public_key.keyid[:12] for signer in signers) or "none"
-        want = ", ".join(key.keyid[:12] for key in allowed.keys)
-        _fail(
-            f"no key at hand may sign TUF role `{role}`: given {have}, trusted {want}",
-            "use the role's key, or make a new one trusted: `cosgen key rotate online`",
-        )
-    return usable
+def unfit(trust: Trust, keys: tuple[Signer, ...]) -> VerificationError | None:
+    """Return why some keys cannot sign everything online under some trust, or None when they can."""
+    roots, targets = trust.roots(), load(trust.targets, Targets)
+    try:
+        for root in roots:
+            verify_role(root, "targets", trust.targets)
+        _usable(keys, (targets,), CHANNELS)
+        for role in ("snapshot", "timestamp"):
+            _usable(keys, roots, role)
+    except VerificationError as error:
+        return error
+    return None
 
 
-def signed_bytes(signed: Signed, signers: Iterable[CryptoSigner]) -> bytes:
+def _usable(signers: tuple[Signer, ...], judges: Iterable[Root | Targets], role: str) -> tuple[Signer, ...]:
+    """Return the signers that a role has under one of the judges; there must be enough for each."""
+    chosen: dict[str, Signer] = {}
+    for judge in judges:
+        allowed = role_keys(judge, role)
+        usable = owned(signers, allowed.keys)
+        if len(usable) < allowed.threshold:
+            _fail(*_no_key(signers, allowed, role))
+        chosen |= {signer.public_key.keyid: signer for signer in usable}
+    return tuple(chosen.values())
+
+
+def _no_key(signers: Iterable[Signer], allowed: RoleKeys, role: str) -> tuple[str, str]:
+    have = ", ".join(signer.public_key.keyid[:12] for signer in signers) or "none"
+    want = ", ".join(key.keyid[:12] for key in allowed.keys)
+    many = f"{allowed.threshold} of " if allowed.threshold > 1 else ""
+    return (
+        f"no key at hand may sign TUF role `{role}`: given {have}, trusted {many}{want}",
+        "use the role's key, or make a new one trusted: `cosgen key rotate online`",
+    )
+
+
+def signed_bytes(signed: Signed, signers: Iterable[Signer]) -> bytes:
     """Return metadata signed by some keys, in the order of their ids, as compact JSON."""
     metadata: Metadata[Any] = Metadata(signed)
     for signer in sorted(signers, key=lambda item: item.public_key.keyid):
-        metadata.sign(signer, append=True)
+        try:
+            metadata.sign(signer, append=True)
+        except UnsignedMetadataError as error:
+            raise VerificationError(cannot_sign(signer.public_key.keyid, error)) from error
     return metadata.to_bytes(JSONSerializer(compact=True))
 
 
-def _verify(delegator: Root | Targets, role: str, data: bytes) -> None:
+def verify_role(delegator: Root | Targets, role: str, data: bytes) -> None:
+    """Check that enough keys of a role signed its metadata.
+
+    Raises:
+        VerificationError: They did not.
+    """
     metadata: Metadata[Any] = parse(data)
     try:
         delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)

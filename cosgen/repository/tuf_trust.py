@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import Signer
 from tuf.api.metadata import DelegatedRole, Delegations, Root, Targets
 from tuf.api.serialization.json import JSONSerializer
 
@@ -32,21 +32,29 @@ from cosgen.repository.tuf import (
 )
 
 
-def new_trust(roles: Mapping[str, RoleKeys], signers: Iterable[CryptoSigner], now: datetime) -> Trust:
+def new_trust(
+    roles: Mapping[str, RoleKeys],
+    signers: Iterable[Signer],
+    now: datetime,
+    lifetimes: Mapping[str, timedelta] = LIFETIMES,
+) -> Trust:
     """Make the first root and targets of a repository.
 
     Args:
         roles: Keys and thresholds of all `ROLES`.
         signers: Private keys at hand; those that root or targets name sign them.
         now: The time, in UTC.
+        lifetimes: How long root and targets hold.
 
     Raises:
         VerificationError: A role has fewer keys than its threshold.
     """
     check_roles(roles)
-    root = Root(version=1, expires=expiry(now, "root"), consistent_snapshot=True)
+    root = Root(version=1, expires=expiry(now, "root", lifetimes), consistent_snapshot=True)
     _fill_root(root, roles)
-    targets = Targets(version=1, expires=expiry(now, "targets"), delegations=_delegate(roles[CHANNELS]))
+    targets = Targets(
+        version=1, expires=expiry(now, "targets", lifetimes), delegations=_delegate(roles[CHANNELS])
+    )
     private = tuple(signers)
     return Trust(
         root=signed_bytes(root, owned(private, roles["root"].keys)),
@@ -55,7 +63,11 @@ def new_trust(roles: Mapping[str, RoleKeys], signers: Iterable[CryptoSigner], no
 
 
 def rotate_root(
-    root: bytes, roles: Mapping[str, RoleKeys], signers: Iterable[CryptoSigner], now: datetime
+    root: bytes,
+    roles: Mapping[str, RoleKeys],
+    signers: Iterable[Signer],
+    now: datetime,
+    lifetimes: Mapping[str, timedelta] = LIFETIMES,
 ) -> bytes:
     """Make the next root, with new keys for some of the top roles; old and new root keys sign it.
 
@@ -67,30 +79,36 @@ def rotate_root(
         roles: The roles that change, among `TOP_ROLES`; empty to renew the expiry alone.
         signers: Private keys at hand.
         now: The time, in UTC.
+        lifetimes: How long it holds.
     """
     old = load(root, Root)
     merged = {role: roles.get(role) or role_keys(old, role) for role in TOP_ROLES}
     check_roles(merged)
-    new = Root(version=old.version + 1, expires=expiry(now, "root"), consistent_snapshot=True)
+    new = Root(version=old.version + 1, expires=expiry(now, "root", lifetimes), consistent_snapshot=True)
     _fill_root(new, merged)
     owners = {key.keyid: key for key in (*role_keys(old, "root").keys, *merged["root"].keys)}
     return signed_bytes(new, owned(signers, tuple(owners.values())))
 
 
 def rotate_targets(
-    targets: bytes, signers: Iterable[CryptoSigner], now: datetime, channels: RoleKeys | None = None
+    targets: bytes,
+    signers: Iterable[Signer],
+    now: datetime,
+    channels: RoleKeys | None = None,
+    lifetimes: Mapping[str, timedelta] = LIFETIMES,
 ) -> bytes:
     """Make the next targets: a new expiry and, when given, new keys for the role `channels`.
 
-    All signers at hand that are keys of `targets` in the root must be passed, none else.
+    All signers at hand that are keys of `targets` must be passed, none else: those of the root that is there,
+    and of the one that follows it, so that clients of both accept it.
     """
     old = load(targets, Targets)
     delegations = old.delegations if channels is None else _delegate(channels)
-    new = Targets(version=old.version + 1, expires=expiry(now, "targets"), delegations=delegations)
+    new = Targets(version=old.version + 1, expires=expiry(now, "targets", lifetimes), delegations=delegations)
     return signed_bytes(new, tuple(signers))
 
 
-def add_signatures(data: bytes, signers: Iterable[CryptoSigner]) -> bytes:
+def add_signatures(data: bytes, signers: Iterable[Signer]) -> bytes:
     """Add signatures to metadata that others have signed before; the signed part stays as it is."""
     metadata = parse(data)
     for signer in signers:

@@ -57,12 +57,15 @@ def roll_forward(session: Session, tail: Tail, *, loaded: Mapping[str, Snapshot]
             return tail
         etags = dict(tail.hint.views) if tail.hint else {}
         after = -1 if weak else seen
-        if session.after_commit is not None:
-            session.after_commit(session, tail.commit)
+        followed = session.guard.follow(session, tail) if session.guard else None
+        if followed is not None and followed.etag is not None:
+            etags[pool.TIMESTAMP] = followed.etag
         _write_pins(session, tail, after, loaded or {})
         for view in make_views(session, tail.commit, after, loaded or {}):
             etags[view.key] = apply_view(session, view, etags.get(view.key), weak=weak)
-        hint = View(pool.HEAD, encode_hint(tail.commit, etags), tail.commit.seq)
+        trust = followed.trust if followed else None
+        data = encode_hint(tail.commit, etags, looked=followed is not None, trust=trust)
+        hint = View(pool.HEAD, data, tail.commit.seq)
         if seen < tail.commit.seq:
             apply_view(session, hint, tail.hint.etag if tail.hint else None, weak=weak)
         if not weak:

@@ -54,8 +54,11 @@ def repository(tmp_path: Path) -> Repository:
     (tmp_path / "store").mkdir()
     found.start()
     found.run("new", "--output", str(found.keys))
-    found.run("publish", *(str(found.keys / f"tuf/1.{role}.json") for role in ("root", "targets")))
-    found.run("refresh", "--key", f"file:{found.keys}/online.pem")
+    found.run(
+        "publish",
+        *(str(found.keys / f"tuf/1.{role}.json") for role in ("root", "targets")),
+        f"--key=file:{found.keys}/online.pem",
+    )
     return found
 
 
@@ -86,9 +89,10 @@ def test_online_keys_are_rotated_by_the_command_line(repository: Repository, tmp
     new = tmp_path / "new"
     sources = [f"--key=file:{repository.keys}/{name}.pem" for name in ("root-1", "root-3", "targets")]
     repository.run("rotate", "online", *sources, "--output", str(new))
-    repository.run("publish", str(new / "tuf/2.root.json"), str(new / "tuf/2.targets.json"))
-    repository.run("refresh", "--key", f"file:{new}/online.pem")
+    both = [f"--key=file:{folder}/online.pem" for folder in (repository.keys, new)]
+    repository.run("publish", str(new / "tuf/2.root.json"), str(new / "tuf/2.targets.json"), *both)
     assert "timestamp\tversion 3" in repository.run("status")
+    repository.run("refresh", "--key", f"file:{new}/online.pem")
 
 
 def test_a_root_that_lacks_signatures_is_completed_by_another_holder(
@@ -99,10 +103,11 @@ def test_a_root_that_lacks_signatures_is_completed_by_another_holder(
         "rotate", "root", "--renew", f"--key=file:{repository.keys}/root-1.pem", "--output", str(new)
     )
     file = str(new / "tuf/2.root.json")
-    refused = CliRunner().invoke(command, ["publish", file, "--storage", str(repository.folder)])
-    assert "root lacks 1 signatures" in refused.output
+    online = f"--key=file:{repository.keys}/online.pem"
+    refused = CliRunner().invoke(command, ["publish", file, online, "--storage", str(repository.folder)])
+    assert "root lacks 1 signatures" in str(refused.exception)
     repository.run("sign", file, "--key", f"file:{repository.keys}/root-2.pem")
-    assert repository.run("publish", file) == "tuf/2.root.json\n"
+    assert repository.run("publish", file, online) == "tuf/2.root.json\ncommit 2: signed by them\n"
 
 
 @pytest.fixture
@@ -145,10 +150,10 @@ def test_tuf_js_follows_from_every_root_and_refuses_what_is_old(
     assert result.returncode == 0, result.stderr
     before = (repository.folder / "tuf/timestamp.json").read_bytes()
     test_online_keys_are_rotated_by_the_command_line(repository, tmp_path)
-    assert json.loads(tuf_js(url, known, first).stdout)["version"] == 3
+    assert json.loads(tuf_js(url, known, first).stdout)["version"] == 4
     for root in (first, tmp_path / "new/tuf/2.root.json"):
         found = json.loads(tuf_js(url, tmp_path / root.name, root).stdout)
-        assert json.loads(Path(found["targets"]["channels/stable.json"]).read_text())["log"]["seq"] == 2
+        assert json.loads(Path(found["targets"]["channels/stable.json"]).read_text())["seq"] == 0
     (repository.folder / "tuf/timestamp.json").write_bytes(before)
     refused = tuf_js(url, known, first)
     assert refused.returncode == 1

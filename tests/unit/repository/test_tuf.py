@@ -12,8 +12,8 @@ from cosgen.errors import PublishError, Severity, VerificationError
 from cosgen.repository.log import Commit
 from cosgen.repository.mirror import MirrorRequest, mirror, read_channel
 from cosgen.repository.session import Session
-from cosgen.repository.tuf import ROLES, OnlineKeys, RoleKeys, Trust, channel_keys, tuf_files
-from cosgen.repository.tuf_publish import find_trust, publish_trust, publish_tuf, tuf_commit
+from cosgen.repository.tuf import ROLES, RoleKeys, Trust, channel_keys, tuf_files
+from cosgen.repository.tuf_publish import Known, find_trust, publish_trust, publish_tuf, tuf_commit
 from cosgen.repository.tuf_trust import (
     add_signatures,
     expiries,
@@ -55,17 +55,19 @@ class Signed:
         return Session(store=self.store)
 
     @property
-    def online(self) -> OnlineKeys:
-        return OnlineKeys(
-            channels=tuple(self.keys["channels"]),
-            snapshot=tuple(self.keys["snapshot"]),
-            timestamp=tuple(self.keys["timestamp"]),
-        )
+    def online(self) -> tuple[CryptoSigner, ...]:
+        return tuple(key for role in ("channels", "snapshot", "timestamp") for key in self.keys[role])
+
+    @property
+    def newest(self) -> Trust:
+        found = find_trust(self.store)
+        assert found is not None
+        return Trust(root=found.root, targets=found.targets)
 
     def publish(self, seq: int, version: str = "1.0", *, at: int = EPOCH) -> Commit:
         ref = put_snapshot(self.store, [record("hello", version), record("vim", version)])
         commit = commit_of(seq, at, {"stable": ref})
-        publish_tuf(self.session, commit, self.online)
+        publish_tuf(self.session, commit, self.newest, self.online)
         return commit
 
     def seq(self, state: Path, root: bytes | None = None) -> object:
@@ -85,14 +87,14 @@ def test_a_client_follows_the_channel_from_the_first_root(signed: Signed, tmp_pa
 
 
 def test_the_same_commit_gives_the_same_bytes(signed: Signed) -> None:
-    commit = tuf_commit(signed.publish(3), {})
+    commit = tuf_commit(signed.publish(3))
     assert tuf_files(commit, signed.trust, signed.online) == tuf_files(commit, signed.trust, signed.online)
 
 
 def test_publishing_twice_writes_nothing_new(signed: Signed) -> None:
     commit = signed.publish(3)
     before = {key: blob.stat.etag for key, blob in signed.store.objects.items()}
-    publish_tuf(signed.session, commit, signed.online)
+    publish_tuf(signed.session, commit, signed.newest, signed.online)
     assert {key: blob.stat.etag for key, blob in signed.store.objects.items()} == before
 
 
@@ -108,7 +110,7 @@ def test_the_bytes_of_a_faster_publisher_are_used(signed: Signed, tmp_path: Path
     theirs = add_signatures(signed.store.objects[snapshot].data, [CryptoSigner.generate_ed25519()])
     signed.store.objects.pop("tuf/timestamp.json")
     signed.store.put(snapshot, BytesPayload(theirs))
-    publish_tuf(signed.session, commit, signed.online)
+    publish_tuf(signed.session, commit, signed.newest, signed.online)
     assert signed.store.objects[snapshot].data == theirs
     assert signed.seq(tmp_path, signed.trust.root) == 5
 
@@ -121,8 +123,7 @@ def test_root_and_channel_keys_rotate_and_every_historic_root_still_works(
     old = Path(tmp_path / "old")
     assert signed.seq(old, roots[0]) == 0
     for step in (1, 2, 3):
-        trust = find_trust(signed.store)
-        assert trust is not None
+        trust = signed.newest
         fresh = [CryptoSigner.generate_ed25519() for _ in range(3)]
         snapshot_key, channels_key = CryptoSigner.generate_ed25519(), CryptoSigner.generate_ed25519()
         root = rotate_root(
@@ -162,24 +163,28 @@ def test_a_role_with_fewer_keys_than_its_threshold_is_refused(signed: Signed) ->
 def test_another_file_of_the_same_number_is_not_written_over(signed: Signed) -> None:
     roles = {role: RoleKeys(tuple(key.public_key for key in keys)) for role, keys in signed.keys.items()}
     other = new_trust(roles, signed.keys["root"], NOW + timedelta(days=1))
-    with pytest.raises(VerificationError, match=r"another tuf/1\.root\.json"):
+    with pytest.raises(VerificationError, match=r"another tuf/1\.targets\.json"):
         publish_trust(signed.session, other)
 
 
 def test_a_key_that_is_not_the_roles_is_refused_before_anything_is_written(signed: Signed) -> None:
-    keys = replace(signed.online, snapshot=(CryptoSigner.generate_ed25519(),))
+    signed.keys["snapshot"] = [CryptoSigner.generate_ed25519()]
     ref = put_snapshot(signed.store, [record("hello")])
     before = set(signed.store.objects)
     with pytest.raises(VerificationError, match="no key at hand may sign TUF role `snapshot`"):
-        publish_tuf(signed.session, commit_of(1, EPOCH, {"stable": ref}), keys)
+        publish_tuf(signed.session, commit_of(1, EPOCH, {"stable": ref}), signed.newest, signed.online)
     assert set(signed.store.objects) == before
 
 
-def test_a_store_without_root_is_not_signed() -> None:
-    store = MemoryStore()
-    keys = OnlineKeys(channels=(), snapshot=(), timestamp=())
-    assert not publish_tuf(Session(store=store), commit_of(0, EPOCH, {}), keys)
-    assert not store.objects
+def test_documents_of_channels_that_did_not_move_are_not_sent_again(signed: Signed) -> None:
+    first = signed.publish(3)
+    document = next(key for key in signed.store.objects if "targets/channels" in key)
+    del signed.store.objects[document]
+    later = replace(first, seq=4)
+    publish_tuf(signed.session, later, signed.newest, signed.online, known=Known(seq=3))
+    assert document not in signed.store.objects
+    publish_tuf(signed.session, later, signed.newest, signed.online)
+    assert document in signed.store.objects
 
 
 def restore(signed: Signed, objects: dict[str, bytes]) -> None:
