@@ -16,7 +16,10 @@ from cosgen.cli.context import ProjectOptions, project_options
 from cosgen.cli.store import Opened, open_session, repository_settings, storage_options
 from cosgen.errors import ManifestError, Problem
 from cosgen.graph.plan import Plan, plan_from_json
+from cosgen.manifest.loader import load_project
 from cosgen.manifest.platform import Variant
+from cosgen.repository.codec import Json
+from cosgen.repository.description import SETTING, describe
 from cosgen.repository.from_registry import Trust, fetch_artifacts
 from cosgen.repository.incoming import incoming, read_folders, variants_of
 from cosgen.repository.publish import PublishOptions, PublishReport, publish
@@ -77,7 +80,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
         single_writer=single_writer,
         note=note,
         tag=tag,
-        settings=repository_settings(opened),
+        settings={**repository_settings(opened), **_described(options.project)},
         journal=_journal(opened, folders[0] if folders else plan_file.parent if plan_file else None),
     )
     with tempfile.TemporaryDirectory(prefix="cosgen-publish-") as scratch:
@@ -85,6 +88,13 @@ def command(  # noqa: PLR0913  # one parameter for each option
             folders = (*folders, *_fetch(opened, plan, Path(scratch)))
         done = publish(opened.session, _request(folders, channel, _policy(opened, policy), plan), choices)
     _tell(done, opened.counted.requests, dry_run=dry_run)
+
+
+def _described(folder: Path) -> dict[str, Json]:
+    """Return what the log keeps of the project for the site; {} outside of a project."""
+    if not (folder / "cosgen.yaml").is_file():
+        return {}
+    return {SETTING: describe(load_project(folder, environment=os.environ)).to_json()}
 
 
 def _request(folders: tuple[Path, ...], channel: str, policy: Policy, plan: Plan | None) -> PublishRequest:

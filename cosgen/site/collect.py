@@ -14,6 +14,7 @@ from cosgen.errors import CosgenError, Problem, PublishError
 from cosgen.manifest.platform import Variant
 from cosgen.repository.client_config import client_files
 from cosgen.repository.client_source import ProjectFacts, channel_address
+from cosgen.repository.description import DescribedChannel, read_description
 from cosgen.repository.log import ChannelState, Step
 from cosgen.repository.luet import reference_name
 from cosgen.repository.reader import HistoryEntry, Repository
@@ -127,6 +128,7 @@ def collect_site(repository: Repository, options: SiteOptions) -> SiteData:
         graphs=collect_graphs(shown, current[shown], reader.records, hidden=options.hidden),
         trends=_trends(channels, repository, reader),
         foundations=find_foundations(packages),
+        project=read_description(repository.settings),
     )
 
 
@@ -183,6 +185,7 @@ def _channel(reader: _Reader, name: str, options: SiteOptions) -> Channel:
         history=tuple(moves),
         differences=tuple(_difference(reader, state, other) for other in others),
         stale_after=options.stale_days * 86400,
+        told=read_description(repository.settings).channels.get(name, DescribedChannel()),
         snippets=tuple(_snippets(reader.repository, name, snapshot, options)),
     )
 
@@ -256,7 +259,8 @@ def _expiry(repository: Repository) -> int:
 def _snippets(
     repository: Repository, channel: str, snapshot: Snapshot, options: SiteOptions
 ) -> Iterable[Snippet]:
-    facts = ProjectFacts(options.images, options.package, options.recovery)
+    told = read_description(repository.settings)
+    facts = ProjectFacts(options.images, options.package or told.package, options.recovery)
     for key, index in sorted(snapshot.variants.items()):
         address = channel_address(repository, channel, index, facts)
         for file in client_files(address):

@@ -12,7 +12,11 @@ from cosgen.site.model import Build, BuildGraph, Foundation, GraphNode, Package,
 
 Load = Callable[[VariantIndex], Iterable[PackageRecord]]
 
-_FOUNDATIONS = ("systemd", "dracut", "grub")
+_FOUNDATIONS = {  # what carries each, but for packages of that name
+    "systemd": frozenset({"usr/lib/systemd/systemd", "lib/systemd/systemd"}),
+    "dracut": frozenset({"usr/bin/dracut", "usr/sbin/dracut"}),
+    "grub": frozenset({"usr/sbin/grub-install", "usr/sbin/grub2-install", "usr/bin/grub-mkimage"}),
+}
 _newest_first = functools.cmp_to_key(lambda a, b: compare_versions(str(b), str(a)))
 
 
@@ -160,9 +164,14 @@ def _human(record: PackageRecord) -> str:
 
 
 def find_foundations(packages: Sequence[Package]) -> tuple[Foundation, ...]:
-    """Return which packages carry the foundation stack, by their names."""
+    """Return which packages carry the foundation stack, by their names and by what is in them."""
     found = {
-        base: tuple(p.human for p in packages if p.name.split("-")[0].rstrip("0123456789") == base)
-        for base in _FOUNDATIONS
+        base: tuple(package.human for package in packages if _carries(package, base, paths))
+        for base, paths in _FOUNDATIONS.items()
     }
     return tuple(Foundation(name=base, packages=humans) for base, humans in found.items() if humans)
+
+
+def _carries(package: Package, base: str, paths: frozenset[str]) -> bool:
+    named = package.name.split("-")[0].rstrip("0123456789") == base
+    return named or not paths.isdisjoint(package.builds[0].files)

@@ -1,24 +1,28 @@
-"""The derivative guide: how to build on what is published, with names that exist. Pure."""
+"""The derivative guide: what the system is made of as published, and how to build on it. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from cosgen.site.model import SiteData
-from cosgen.site.page import Page
-from cosgen.site.text import package_path, printable
+from cosgen.site.page import Page, View
+from cosgen.site.render import maybe, page_link
+from cosgen.site.text import channel_path, plural, printable
+
+_BASES = 8  # packages that others are built on which are named
+_SECTIONS = {
+    "rootfs": "The system",
+    "uefi": "The EFI partition",
+    "image": "Boot files of the medium",
+    "initramfs": "The first RAM disk",
+}
 
 
 def guide_page(data: SiteData) -> Page:
     """Return the guide; files in it are as `cosgen` reads them."""
     known = {package.human for package in data.packages}
-    foundations = [
-        {
-            "name": foundation.name,
-            "packages": [
-                {"human": printable(human), "path": package_path(*human.split("/", 1))}
-                for human in foundation.packages
-                if human in known
-            ],
-        }
-        for foundation in data.foundations
-    ]
+    bases = _bases(data)
+    start = next((human for human, _ in bases), "") or _any_foundation(data) or "system/base"
+    key = data.variants[0].key if data.variants else "x86_64"
     return Page(
         path="derive.html",
         template="guide.html",
@@ -26,14 +30,24 @@ def guide_page(data: SiteData) -> Page:
         section="guide",
         about=f"How to build your own system on {data.info.title}",
         view={
-            "foundations": foundations,
-            "foundation_text": (_foundation_text(data),),
-            "variants": data.variants,
+            "made": _made(data, known),
+            "foundations": [
+                {"name": one.name, "packages": [_link(human, known) for human in one.packages]}
+                for one in data.foundations
+            ],
+            "foundation_text": _foundation_text(data),
+            "bases": [{**_link(human, known), "told": plural(count, "build")} for human, count in bases],
+            "trees": maybe(", ".join(data.project.trees)),
+            "variants": _variants(data),
+            "values": _values(data),
             "project": _project(data),
+            "project_name": "cosgen.yaml",
             "definition": 'name: "hello"\ncategory: "apps"\nversion: "1.0.0"\ndescription: "Says hello"\n',
-            "build": _build(data),
-            "values": 'greeting: "hello"\n',
-            "values_name": f"values/{data.variants[0].key}.yaml" if data.variants else "values/x86_64.yaml",
+            "build": _build(start),
+            "base": _link(start, known),
+            "own_values": 'greeting: "hello"\n',
+            "own_values_name": f"values/{key}.yaml",
+            "override": _override(start),
             "commands": (
                 "cosgen lock --update\ncosgen check\ncosgen plan\n"
                 "cosgen build --all --output build/artifacts\n"
@@ -43,30 +57,80 @@ def guide_page(data: SiteData) -> Page:
     )
 
 
+def _link(human: str, known: Iterable[str]) -> View:
+    return {"human": printable(human), "link": page_link(human, frozenset(known))}
+
+
+def _made(data: SiteData, known: Iterable[str]) -> Sequence[View]:
+    """Return what the manifest's sections name, and what machines upgrade to."""
+    rows = [
+        {
+            "name": _SECTIONS.get(name, printable(name)),
+            "packages": [_link(human, known) for human in packages],
+        }
+        for name, packages in data.project.media.items()
+    ]
+    if data.project.package:
+        rows.insert(0, {"name": "Machines upgrade to", "packages": [_link(data.project.package, known)]})
+    return rows
+
+
 def _foundation_text(data: SiteData) -> str:
     if not data.foundations:
         return "None of systemd, dracut and grub is published here; build on the packages you need."
     return "What a system stands on is published ready-made; build on it whole or in part."
 
 
-def _signed_channel(data: SiteData) -> str:
-    names = [channel.name for channel in data.channels]
-    return "stable" if "stable" in names else names[0] if names else "stable"
+def _any_foundation(data: SiteData) -> str:
+    return next((human for one in data.foundations for human in one.packages), "")
+
+
+def _bases(data: SiteData) -> Sequence[tuple[str, int]]:
+    """Return the packages that most others are built on, the most used first."""
+    graph = next((graph for graph in data.graphs if graph.edges == "build"), None)
+    counts = Counter(need for node in graph.nodes for need in node.needs) if graph else Counter[str]()
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_BASES]
+
+
+def _variants(data: SiteData) -> Sequence[View]:
+    return [
+        {
+            "key": variant.key,
+            "channels": [
+                {"name": channel.name, "path": channel_path(channel.name)}
+                for channel in data.channels
+                if any(state.variant == variant for state in channel.variants)
+            ],
+        }
+        for variant in data.variants
+    ]
+
+
+def _values(data: SiteData) -> Sequence[View]:
+    """Return a table of the values that the packages were made with; a column for each variant."""
+    tables = data.project.values
+    names = sorted({name for table in tables.values() for name in table})
+    if not names:
+        return []
+    rows = [{"name": name, "cells": [table.get(name, "") for table in tables.values()]} for name in names]
+    return [{"columns": list(tables), "rows": rows}]
 
 
 def _project(data: SiteData) -> str:
     flavors = sorted({variant.flavor for variant in data.variants if variant.flavor})
     arches = sorted({variant.arch for variant in data.variants})
-    channel = next((one for one in data.channels if one.name == _signed_channel(data)), None)
-    pointer = channel.variants[0].pointer if channel and channel.variants else "stable-x86_64-repository.yaml"
+    names = [channel.name for channel in data.channels]
+    channel = next(one for one in data.channels if one.name == ("stable" if "stable" in names else names[0]))
     lines = [
         "version: 1",
         "name: my-os",
         "trees: [packages]",
         "foundations:",
         "- name: foundation",
-        f"  url: {_yaml(data.info.repository_url or 'https://repo.example.org')}",
-        f"  reference: {_yaml(pointer)}",
+        f"  url: {_yaml(_address(data))}",
+        f"  reference: {_yaml(channel.variants[0].pointer if channel.variants else 'repository.yaml')}",
+        *([f"  images: {_yaml(data.project.cache)}"] if data.project.cache else []),
+        *([f"  trust: root.json  # see {channel.name}, How to verify it"] if channel.is_signed else []),
         'values: ["values/{flavor}-{arch}.yaml"]' if flavors else 'values: ["values/{arch}.yaml"]',
         *([f"flavors: [{', '.join(map(_yaml, flavors))}]"] if flavors else []),
         f"arches: [{', '.join(map(_yaml, arches))}]",
@@ -78,16 +142,24 @@ def _project(data: SiteData) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _build(data: SiteData) -> str:
-    base = next((human for foundation in data.foundations for human in foundation.packages), "system/base")
+def _address(data: SiteData) -> str:
+    return data.info.repository_url or "https://repo.example.org"
+
+
+def _fields(fields: Mapping[str, str], indent: str = "") -> str:
+    return "".join(f"{indent}{name}: {value}\n" for name, value in fields.items())
+
+
+def _build(base: str) -> str:
     category, _, name = base.partition("/")
-    return (
-        "requires:\n"
-        f"- category: {_yaml(category)}\n"
-        f"  name: {_yaml(name)}\n"
-        '  version: ">=0"\n'
-        "steps:\n"
-        '- printf "%s\\n" "{{ .Values.greeting }}" > /etc/motd\n'
+    need = _fields({"category": _yaml(category), "name": _yaml(name), "version": '">=0"'}, "  ")
+    return f'requires:\n-{need[1:]}steps:\n- printf "%s\\n" "{{{{ .Values.greeting }}}}" > /etc/motd\n'
+
+
+def _override(base: str) -> str:
+    category, _, name = base.partition("/")
+    return _fields(
+        {"name": _yaml(name), "category": _yaml(category), "version": '"1.0.0"', "override": "true"}
     )
 
 
@@ -97,7 +169,7 @@ def _yaml(text: str) -> str:
     if (
         plain
         and text[0].isalpha()
-        and text.lower() not in {"true", "false", "null", "yes", "no", "on", "off"}
+        and text.lower() not in {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
     ):
         return text
     escaped = printable(text).replace("\\", "\\\\").replace('"', '\\"')

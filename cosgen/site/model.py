@@ -4,9 +4,10 @@ Times are seconds since 1970 (UTC), sizes are bytes, digests are "sha256:" + 64 
 unless its comment says otherwise, so that the same metadata gives the same pages.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cosgen.manifest.platform import Variant
+from cosgen.repository.description import DescribedChannel, Description
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,12 @@ class Channel:
     snippets: tuple[Snippet, ...] = ()  # in the order to show them
     lag: int = 0  # seconds behind the freshest channel
     stale_after: int = 7 * 86400  # seconds of lag that are told of
+    told: DescribedChannel = field(default_factory=DescribedChannel)  # what it is for, as its publisher says
+
+    @property
+    def is_signed(self) -> bool:
+        """There is a signature, whatever it is worth."""
+        return self.signature != "unsigned"
 
     @property
     def packages(self) -> int:
@@ -257,6 +264,7 @@ class SiteData:
     graphs: tuple[BuildGraph, ...] = ()
     trends: tuple[Trend, ...] = ()
     foundations: tuple[Foundation, ...] = ()
+    project: Description = field(default_factory=Description)  # as its last publisher described it
 
     @property
     def moves(self) -> tuple[Move, ...]:

@@ -5,6 +5,7 @@ import random
 from dataclasses import replace
 
 from cosgen.manifest.platform import Variant
+from cosgen.repository.description import DescribedChannel, Description
 from cosgen.site.model import (
     Build,
     BuildGraph,
@@ -30,6 +31,19 @@ VARIANTS = tuple(Variant(flavor, arch) for flavor in ("blue", "green") for arch 
 DAY = 86400
 NOW = 1_793_000_000
 
+TOLD = Description(
+    trees=("foundation/packages", "packages"),
+    media={"image": ("live/grub2-efi-image",), "rootfs": ("system/cos",), "uefi": ("live/grub2-efi-image",)},
+    channels={
+        "nightly": DescribedChannel(description="Built every night from the default branch.", triggers=("schedule 0 2 * * *",)),
+        "stable": DescribedChannel(description="What machines in use should follow.", source="testing", triggers=("tag v*",)),
+        "testing": DescribedChannel(description="Every change that was merged.", triggers=("branch main",)),
+    },
+    values={variant.key: {"codename": variant.flavor, "golang_arch": "amd64" if variant.arch == "x86_64" else variant.arch, "image": "debian:bookworm-slim"} for variant in VARIANTS},
+    cache="ghcr.io/acme/cache",
+    package="system/cos",
+    client="C",
+)  # fmt: skip
 KNOWN = {
     "system/grub2": ("2.06", "Boot loader with support for many file systems", "GPL-3.0-or-later"),
     "system/dracut": ("059", "Event driven initramfs infrastructure", "GPL-2.0-or-later"),
@@ -273,7 +287,7 @@ def _channel(name: str, seqs: list[int], packages: tuple[Package, ...], dice: ra
         name=name, snapshot=last.snapshot, seq=last.seq, revision=last.revision, published=last.time,
         author=last.author, signature="unsigned" if name == "nightly" else "signed",
         signature_note="" if name == "nightly" else "threshold 1 of 1", expires=0 if name == "nightly" else last.time + 14 * DAY,
-        variants=states, history=tuple(reversed(history)), snippets=_snippets(name),
+        variants=states, history=tuple(reversed(history)), snippets=_snippets(name), told=TOLD.channels[name],
         differences=tuple(
             Difference(other=other, diff=_diff(packages, dice)) for other in ("nightly", "stable", "testing") if other != name
         ),
@@ -298,6 +312,7 @@ def make_site(count: int = 60, *, files: int = 12, seed: int = 7) -> SiteData:
         for p in packages
     )
     return SiteData(
+        project=TOLD,
         info=SiteInfo(
             title="Acme OS",
             url="https://docs.example.org/",
