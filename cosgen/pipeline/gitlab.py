@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from cosgen.graph.chunk import Join, limit_needs
 from cosgen.pipeline.gitlab_steps import (
+    arguments_of,
     artifacts_of,
     id_tokens_of,
     script_of,
-    value_text,
     variables_of,
 )
 from cosgen.pipeline.model import (
@@ -29,7 +29,7 @@ from cosgen.pipeline.model import (
     Trigger,
     When,
 )
-from cosgen.pipeline.yaml_text import Flow, FlowMap, print_yaml
+from cosgen.pipeline.yaml_text import Flow, print_yaml
 
 ROOT = ".gitlab-ci.yml"
 FOLDER = ".gitlab/cosgen"
@@ -88,12 +88,10 @@ class GitLabWriter:
             for start in sorted(set(starts.values()))
         }
         for template in pipeline.templates.values():
-            result[f".{prefix}{template.id}"] = self.job(template, pipeline, prefix)
+            result[f".{prefix}{template.id}"] = {"extends": base, **self.job(template, pipeline, prefix)}
         for job in jobs:
-            extends = [f"{base}{starts[job.id].suffix}"]
-            if job.template:
-                extends.append(f".{prefix}{job.template}")
-            result[f"{prefix}:{job.id}"] = {"extends": _one(extends), **self.job(job, pipeline, prefix)}
+            extends = f".{prefix}{job.template}" if job.template else f"{base}{starts[job.id].suffix}"
+            result[f"{prefix}:{job.id}"] = {"extends": extends, **self.job(job, pipeline, prefix)}
         return result
 
     def job(self, job: Job, pipeline: Pipeline, prefix: str) -> dict[str, object]:
@@ -101,11 +99,16 @@ class GitLabWriter:
         if job.child:
             return self._trigger(job, prefix)
         result: dict[str, object] = {}
-        if job.id not in pipeline.templates:
+        if not job.template:
             result["stage"] = job.stage
+        if job.id in pipeline.templates:
+            result["dependencies"] = Flow([f"{prefix}:plan"])  # and not what other builds keep
+        else:
             result |= self._needs(job, prefix)
+        if not job.steps and not job.template:
+            result["dependencies"] = Flow()
         if job.template:
-            result["variables"] = {name.upper(): value_text(value) for name, value in job.parameters.items()}
+            result["variables"] = arguments_of(job, pipeline.templates[job.template])
             return result | _parallel(job)
         return result | self.job_body(job) | _parallel(job)
 
@@ -137,22 +140,13 @@ class GitLabWriter:
     def _needs(self, job: Job, prefix: str) -> dict[str, object]:
         if job.condition.when is When.ENDED and job.stage == "collect":
             return {}  # everything of the stages before, whatever came of it
-        light = {"plan", "child"}
-        whole = job.stage != "build"
-        return {
-            "needs": [
-                f"{prefix}:{need}"
-                if whole or need in light
-                else FlowMap({"job": f"{prefix}:{need}", "artifacts": False})
-                for need in job.needs
-            ]
-        }
+        return {"needs": Flow(f"{prefix}:{need}" for need in job.needs)}
 
     def _trigger(self, job: Job, prefix: str) -> dict[str, object]:
         include = [{"artifact": job.child, "job": f"{prefix}:child"}]
         return {
             "stage": job.stage,
-            "needs": [f"{prefix}:{need}" for need in job.needs],
+            "needs": Flow(f"{prefix}:{need}" for need in job.needs),
             **({"interruptible": True} if job.interruptible else {}),
             "variables": {"COSGEN_PARENT": "$CI_PIPELINE_ID"},
             "trigger": {"include": include, "strategy": "depend"},
@@ -164,10 +158,6 @@ class GitLabWriter:
 
 def _mapping(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
-
-
-def _one(names: list[str]) -> object:
-    return names[0] if len(names) == 1 else Flow(names)
 
 
 def _when(job: Job) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from cosgen.pipeline.gitlab import GitLabWriter, machine_of
+from cosgen.pipeline.gitlab_steps import arguments_of
 from cosgen.pipeline.model import Job
 from cosgen.pipeline.scene import Scene
 from cosgen.pipeline.shapes import Unit, unit_jobs
@@ -53,15 +54,21 @@ def child_map(
     }
     built = unit_jobs(scene, units, request=request, planned=False)
     for template in built.templates.values():
-        result[f".{template.id}"] = writer.job_body(template)
+        result[f".{template.id}"] = {"stage": "build", "dependencies": Flow(), **writer.job_body(template)}
     for job in join(_without_plan(job) for job in built.jobs):
-        needs = [FlowMap({"job": need, "artifacts": False}) for need in job.needs]
-        entry: dict[str, object] = {"stage": "build", "needs": needs}
+        entry: dict[str, object] = {"needs": Flow(job.needs)}
         if job.template:
-            variables = {name.upper(): value for name, value in job.parameters.items()}
+            variables = arguments_of(job, built.templates[job.template])
             entry = {"extends": f".{job.template}", **entry, "variables": variables}
         else:
-            entry |= {**light, "variables": {"GIT_STRATEGY": "none"}, "script": ["echo joined"]}
+            entry = {
+                "stage": "build",
+                **entry,
+                "dependencies": Flow(),
+                **light,
+                "variables": {"GIT_STRATEGY": "none"},
+                "script": ["echo joined"],
+            }
         result[job.id] = entry
     result["collect"] = {
         "stage": "collect",

@@ -60,6 +60,14 @@ def value_text(value: Value) -> str:
             assert_never(value)
 
 
+def arguments_of(job: Job, template: Job) -> dict[str, object]:
+    """Return the variables by which a job says what its template is to do; names of artifacts need none."""
+    read = {value for step in template.steps for value in env_of(step).values()}
+    return {
+        name.upper(): value_text(value) for name, value in job.parameters.items() if Parameter(name) in read
+    }
+
+
 def variables_of(job: Job) -> dict[str, object]:
     """Return the variables a job sets; those that have their name already are left out."""
     result: dict[str, object] = {}

@@ -10,7 +10,7 @@ from typing import Self
 
 _PLAIN = re.compile(r"[A-Za-z_/.$][A-Za-z0-9_/.+@%^=$*()-]*(?: [A-Za-z0-9_/.+@%^=$*()-]+)*")
 # Outside of one-line lists and maps: a word may also hold quotes, brackets, and `:` or `#` within.
-_PLAIN_LINE = re.compile(r"[A-Za-z_/.$(](?:[!-~]|(?<!:) (?![#]))*(?<![: ])")
+_PLAIN_LINE = re.compile(r"[A-Za-z_/.$(](?:[!-~]|(?<!:) (?!#))*(?<![: ])|[0-9]+ [a-z]+")
 _PLAIN_KEY = re.compile(r"[A-Za-z_.][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*")
 _SPECIAL = re.compile(
     r"(?i:~|null|true|false|yes|no|on|off|y|n)|[-+]?[0-9][0-9_.:eExXo+-]*|[-+]?\.(?i:inf|nan)|\.|=|<<|---.*|\.\.\..*"
