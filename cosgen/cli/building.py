@@ -20,10 +20,11 @@ from cosgen.build.tools import Tools
 from cosgen.cli.context import ProjectOptions, source_date_epoch, tell_problems
 from cosgen.cli.progress import PlainProgress, make_progress
 from cosgen.errors import BuildError, ManifestError, Problem, Severity
+from cosgen.cli.foundations import load_project
 from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Fingerprint, Graph, Node
 from cosgen.graph.plan_model import package_key
-from cosgen.manifest.loader import load_project, load_tree
+from cosgen.manifest.loader import load_tree
 from cosgen.manifest.lock import PATH as LOCK_PATH
 from cosgen.manifest.lock import Lock, read_lock
 from cosgen.manifest.platform import Variant, find_arch

@@ -25,7 +25,7 @@ def load_sound(options: ProjectOptions) -> "Project":
     Raises:
         ManifestError: They have.
     """
-    from cosgen.manifest.loader import load_project
+    from cosgen.cli.foundations import load_project
 
     project = load_project(
         options.project, trees=options.trees, values=options.values, environment=dict(os.environ)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,14 @@ import click
 from cosgen.build.reference import parse_name
 from cosgen.build.registry import Registry
 from cosgen.cli.context import source_date_epoch, stop_on_errors
+from cosgen.cli.foundations import ground, load_lock, places
 from cosgen.errors import BuildError, CosgenError, DriftError, ManifestError, Origin, Problem, Rule
 from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Graph
 from cosgen.graph.pins import rebuilt, seed_references
 from cosgen.manifest.decoder import nearest
 from cosgen.manifest.loader import load_project, load_tree
-from cosgen.manifest.lock import LOCK_PATH, Lock, read_lock, write_lock
+from cosgen.manifest.lock import LOCK_PATH, Lock, LockedFoundation, write_lock
 from cosgen.manifest.lock_diff import PinChange, diff_locks
 from cosgen.manifest.project import Project
 
@@ -116,29 +117,64 @@ def pin_project(folder: Path, names: Collection[str] = (), *, update: bool = Fal
     Raises:
         ManifestError: The project or its lock file has errors, or nothing bears a name (CG732).
         BuildError: A registry does not answer (CG470, CG471), or lacks an image (CG730).
+        PublishError: A foundation cannot be read (CG686), or lacks what is followed (CG689, CG690).
+        VerificationError: A foundation went back in time (CG687), or is not to be trusted now (CG688).
     """
     project = load_project(folder, environment=dict(os.environ))
     problems = list(project.problems)
-    old = read_old(folder, problems)
+    old = load_lock(folder, problems)
     stop_on_errors(problems)
-    before = _graphs(project, old)
-    references = seed_references(before)
-    _check_names(names, references)
+    is_meant = _Meant(frozenset(names), update=update)
+    foundations = pin_foundations(project, old, is_meant)
+    project = ground(project, Lock(foundations=foundations), os.environ).project
+    references = seed_references(_graphs(project, Lock()))
+    _check_names(names, [*(item.name for item in foundations), *references])
     kept = {
         name: digest
         for name, digest in old.seeds.items()
-        if name.partition(" ")[0] in references and not (update and _is_meant(name, names))
+        if name.partition(" ")[0] in references and not is_meant(name.partition(" ")[0])
     }
     pinned = {name.partition(" ")[0] for name in kept}
     found = resolve(project, [name for name in references if name not in pinned])
-    new = Lock(seeds=kept | found)
-    return Pinned(project, old, new, before, _graphs(project, new))
+    new = Lock(seeds=kept | found, foundations=foundations)
+    return Pinned(project, old, new, _before(project, old), _graphs(project, new))
 
 
-def read_old(folder: Path, problems: list[Problem]) -> Lock:
-    """Read the lock file of a project; one that is not there pins nothing."""
-    path = folder / LOCK_PATH
-    return read_lock(path.read_text(encoding="utf-8"), problems) if path.is_file() else Lock()
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """Tells what is to be asked for anew."""
+
+    names: frozenset[str]
+    update: bool
+
+    def __call__(self, name: str) -> bool:
+        return self.update and (not self.names or name in self.names)
+
+
+def pin_foundations(
+    project: Project, old: Lock, is_meant: Callable[[str], bool]
+) -> tuple[LockedFoundation, ...]:
+    """Return the pins of all foundations: those there are, and new ones for those without or asked for.
+
+    Raises:
+        PublishError: One cannot be read, or lacks what is followed.
+        VerificationError: One went back in time, or is not to be trusted now.
+    """
+    from cosgen.repository.foundation_pin import pin  # noqa: PLC0415 - slow, and seldom needed
+
+    found = []
+    for place in places(project, old):
+        known = place.pinned
+        found.append(known if known is not None and not is_meant(place.name) else pin(place))
+    return tuple(sorted(found, key=lambda item: item.name))
+
+
+def _before(project: Project, old: Lock) -> tuple[Graph, ...]:
+    """Return the graphs with the old pins; none when those cannot be followed any more."""
+    try:
+        return _graphs(ground(project, old, os.environ).project, old)
+    except CosgenError:
+        return ()
 
 
 def resolve(project: Project, references: Sequence[str]) -> dict[str, str]:
@@ -173,10 +209,24 @@ def tell(pinned: Pinned) -> tuple[str, ...]:
         return ()
     keys = rebuilt(pinned.before, pinned.after)
     total = sum(len(graph.targets) for graph in pinned.after)
-    lines = [*map(str, pinned.changes), f"builds {len(keys)} of {total} packages anew" + ":" * bool(keys)]
+    lines = [
+        *map(str, pinned.changes),
+        *_first_roots(pinned),
+        f"builds {len(keys)} of {total} packages anew" + ":" * bool(keys),
+    ]
     lines += [f"  {key}" for key in keys[:_MOST_SHOWN]]
     more = len(keys) - _MOST_SHOWN
     return (*lines, f"  and {more} more") if more > 0 else tuple(lines)
+
+
+def _first_roots(pinned: Pinned) -> Iterator[str]:
+    """Say of each root that is trusted from now on, because nobody gave another, how to compare it."""
+    given = {item.name for item in pinned.project.config.foundations if item.trust}
+    for item in pinned.new.foundations:
+        known = pinned.old.foundation(item.name)
+        if item.root_digest and item.name not in given and (known is None or not known.root_digest):
+            yield f"trusts root {item.root_version} of {item.name} from now on: {item.root_digest}"
+            yield "  compare that with what its owners tell, or set `trust` to their root.json"
 
 
 def _check_names(names: Collection[str], known: Sequence[str]) -> None:
@@ -189,10 +239,6 @@ def _unknown(name: str, known: Sequence[str]) -> Problem:
     near = nearest(name, list(known))
     fix = f"write {near}" if near else f"choose one of: {', '.join(known) or 'nothing needs a pin'}"
     return Problem(what=f"nothing to pin is called {name!r}", fix=fix, id="CG732")
-
-
-def _is_meant(name: str, names: Collection[str]) -> bool:
-    return not names or name.partition(" ")[0] in names
 
 
 def _graphs(project: Project, lock: Lock) -> tuple[Graph, ...]:

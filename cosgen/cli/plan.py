@@ -16,6 +16,7 @@ from cosgen.cli.context import (
     stop_on_errors,
     tell_problems,
 )
+from cosgen.cli.foundations import load_project
 from cosgen.cli.store import open_session, storage_options
 from cosgen.errors import ManifestError, MissingToolError, Problem, Rule
 from cosgen.graph.affected import explain_affected
@@ -32,7 +33,7 @@ from cosgen.graph.plan import (
     summary_markdown,
 )
 from cosgen.graph.plan_summary import duration
-from cosgen.manifest.loader import load_project, load_tree
+from cosgen.manifest.loader import load_tree
 from cosgen.manifest.lock import PATH as LOCK_PATH
 from cosgen.manifest.lock import Lock, read_lock
 from cosgen.manifest.platform import Variant, find_arch

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from cosgen.cli.context import ProjectOptions, project_options, source_date_epoch
+from cosgen.cli.foundations import load_project
 from cosgen.errors import ManifestError, Problem, Rule, Severity
 from cosgen.graph.draw import FORMATS, draw_graph
 from cosgen.graph.graph import think
@@ -16,7 +17,7 @@ from cosgen.manifest.assemble import variant_values
 from cosgen.manifest.build_spec import BuildSpec
 from cosgen.manifest.decoder import Decoder, nearest
 from cosgen.manifest.definition import Definition
-from cosgen.manifest.loader import load_project, load_tree
+from cosgen.manifest.loader import load_tree
 from cosgen.manifest.nodes import compose
 from cosgen.manifest.project import Project
 from cosgen.manifest.tree import Package

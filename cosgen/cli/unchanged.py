@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MOST_RECORDS = 200  # older ones are removed
-_SETTINGS = ("cosgen.yaml", "manifest.yaml", "packages", "values")  # looked for without being named
+# looked for without being named
+_SETTINGS = ("cosgen.yaml", "cosgen.lock", "manifest.yaml", "packages", "values")
 _FINE = 20_000_000  # nanoseconds that clocks of file systems lag behind, as Linux's does
 _COARSE = 2_000_000_000  # the same where times are whole seconds
 

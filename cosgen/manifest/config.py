@@ -64,8 +64,22 @@ class FoundationConfig:
     url: str = setting("Address of the repository: https://, s3:// or a folder.")
     reference: str = setting("Name of its repository file, which picks the channel.", "repository.yaml")
     trust: str = setting("TUF root metadata to trust it by.", "", path=True)
-    images: str = setting("Registry repository that holds its images, used as cache.", "")
-    packages: tuple[str, ...] = setting("Packages to take from it; all when empty.", ())
+    images: str = setting(
+        "Registry repository that holds its images, to build on; what it tells of itself when empty.", ""
+    )
+    packages: tuple[str, ...] = setting(
+        "Packages to take from it, as category/name (`*` and `?` match), with what they require; "
+        "all when empty.",
+        (),
+    )
+    flavor: str = setting(
+        "Flavor of it to build on; the one of the same name, or its only one, when empty.", ""
+    )
+    publish: bool = setting(
+        "Put what ours need of it into our repository too; else clients read it from its own.",
+        False,  # noqa: FBT003 - the default
+    )
+    priority: int = setting("Priority of its repository on clients; ours has 10, lower wins.", 50, minimum=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,8 @@ def diff_locks(old: Lock, new: Lock) -> tuple[PinChange, ...]:
     """Return every pin that differs: foundations first, each kind sorted by name."""
     before = {item.name: item for item in old.foundations}
     after = {item.name: item for item in new.foundations}
-    places = {name: (_place(before.get(name)), _place(after.get(name))) for name in before | after}
+    moved = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
+    places = {name: _places(before.get(name), after.get(name)) for name in moved}
     return (*_changes("foundation", places), *_changes("seed", _digests(old.seeds, new.seeds)))
 
 
@@ -39,6 +40,14 @@ def _changes(kind: str, pairs: Mapping[str, tuple[str, str]]) -> Iterator[PinCha
     for name, (before, after) in sorted(pairs.items()):
         if before != after:
             yield PinChange(kind, name, before, after)
+
+
+def _places(old: LockedFoundation | None, new: LockedFoundation | None) -> tuple[str, str]:
+    """Say where a foundation was and is: its address and images too when nothing else differs."""
+    before, after = _place(old), _place(new)
+    if old is not None and new is not None and before == after:
+        return f"{old.url} {old.reference} {old.images}", f"{new.url} {new.reference} {new.images}"
+    return before, after
 
 
 def _place(item: LockedFoundation | None) -> str:
