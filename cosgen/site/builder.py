@@ -33,6 +33,7 @@ from cosgen.site.text import package_path, short
 MARKER = ".nojekyll"  # also keeps GitHub Pages from leaving files out
 STATE_SCHEMA = 1
 
+_BADGES = {"verified": "#0b6b63", "signed": "#2d5393", "expired": "#a3262a", "wrong": "#a3262a"}  # else brown
 State = dict[str, tuple[str, int]]  # path -> digest of what the file was made from, its size
 
 
@@ -164,7 +165,7 @@ def _plain_files(data: SiteData) -> Iterable[tuple[str, str]]:
     yield from api_files(data)
     yield from feed_files(data)
     for channel in data.channels:
-        color = "#0b6b63" if channel.signature == "signed" else "#6a4a00"
+        color = _BADGES.get(channel.signature, "#6a4a00")
         yield badge_path(channel.name), badge(channel.name, short(channel.snapshot), color)
 
 

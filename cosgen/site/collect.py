@@ -7,7 +7,7 @@ build: an unreachable channel is never shown as an empty one.
 import datetime as dt
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cosgen.errors import CosgenError, Problem, PublishError
@@ -35,6 +35,7 @@ from cosgen.site.model import (
     TrendPoint,
     VariantState,
 )
+from cosgen.site.signature import ChannelSignature, check_signatures
 
 HISTORY = 30  # newest moves of a channel that are shown
 
@@ -115,7 +116,9 @@ def collect_site(repository: Repository, options: SiteOptions) -> SiteData:
         )
     reader = _Reader(repository, Bills(repository.session.patient))
     info = _info(repository, options)
-    channels = _with_lags([_read_channel(reader, name, options) for name in sorted(repository.channels())])
+    signatures = _check_signatures(repository)
+    read = [_read_channel(reader, name, signatures[name], options) for name in sorted(repository.channels())]
+    channels = _with_lags(read)
     current = {name: repository.snapshot(state) for name, state in sorted(repository.channels().items())}
     variants = sorted({Variant(i.flavor, i.arch) for s in current.values() for i in s.variants.values()})
     packages = collect_packages(current, reader.records, hidden=options.hidden)
@@ -145,16 +148,26 @@ def _info(repository: Repository, options: SiteOptions) -> SiteInfo:
     )
 
 
-def _read_channel(reader: _Reader, name: str, options: SiteOptions) -> Channel:
+def _check_signatures(repository: Repository) -> Mapping[str, ChannelSignature]:
     try:
-        return _channel(reader, name, options)
+        return check_signatures(repository)
     except CosgenError as error:
-        fix = "make the repository reachable and build again; `cosgen repo fsck` tells what is missing"
-        problem = Problem(what=f"channel {name} cannot be read", fix=fix, id="CG601")
-        raise PublishError(problem, *error.problems) from error
+        raise _unreadable("signatures of the channels cannot be read", error) from error
 
 
-def _channel(reader: _Reader, name: str, options: SiteOptions) -> Channel:
+def _read_channel(reader: _Reader, name: str, signature: ChannelSignature, options: SiteOptions) -> Channel:
+    try:
+        return _channel(reader, name, signature, options)
+    except CosgenError as error:
+        raise _unreadable(f"channel {name} cannot be read", error) from error
+
+
+def _unreadable(what: str, error: CosgenError) -> PublishError:
+    fix = "make the repository reachable and build again; `cosgen repo fsck` tells what is missing"
+    return PublishError(Problem(what=what, fix=fix, id="CG601"), *error.problems)
+
+
+def _channel(reader: _Reader, name: str, signature: ChannelSignature, options: SiteOptions) -> Channel:
     repository = reader.repository
     state = repository.channel(name)
     snapshot = repository.snapshot(state)
@@ -170,7 +183,6 @@ def _channel(reader: _Reader, name: str, options: SiteOptions) -> Channel:
         )
         for key, index in sorted(snapshot.variants.items())
     )
-    signed = bool(entries and entries[0].commit.signatures)
     others = sorted(set(repository.channels()) - {name})
     return Channel(
         name=name,
@@ -179,8 +191,10 @@ def _channel(reader: _Reader, name: str, options: SiteOptions) -> Channel:
         revision=_revision(reader, snapshot),
         published=state.time,
         author=entries[0].commit.author if entries else "",
-        signature="signed" if signed else "unsigned",
-        expires=_expiry(repository) if signed else 0,
+        signature=signature.state,
+        signature_note=signature.note,
+        root_digest=signature.root,
+        expires=_expiry(repository) if signature.root else 0,
         variants=states,
         history=tuple(moves),
         differences=tuple(_difference(reader, state, other) for other in others),

@@ -124,8 +124,9 @@ class Channel:
     revision: str = ""
     published: int
     author: str = ""
-    signature: str = "unsigned"  # "signed", "unsigned" or "expired"
+    signature: str = "unsigned"  # "verified", "signed", "unsigned", "expired" or "wrong"
     signature_note: str = ""
+    root_digest: str = ""  # of the first root of trust; "" when none is published
     expires: int = 0  # when the channel's signature runs out; 0 when unsigned
     variants: tuple[VariantState, ...]
     history: tuple[Move, ...] = ()  # newest first

@@ -58,8 +58,17 @@ def warnings(channel: Channel) -> tuple[str, ...]:
 
 def signature_state(channel: Channel) -> View:
     """Return the state of a channel's signature."""
-    kind = {"signed": "good", "expired": "bad"}.get(channel.signature, "warn")
-    return {"kind": kind, "text": channel.signature}
+    kind = {"verified": "good", "signed": "info", "expired": "bad", "wrong": "bad"}
+    return {"kind": kind.get(channel.signature, "warn"), "text": _SIGNATURES[channel.signature]}
+
+
+_SIGNATURES = {
+    "verified": "signed, verified",
+    "signed": "signed, not verified",
+    "unsigned": "unsigned",
+    "expired": "signature expired",
+    "wrong": "signature wrong",
+}
 
 
 def move_view(move: Move) -> View:

@@ -24,6 +24,7 @@ from cosgen.site.page import (
 )
 from cosgen.site.picture import plot
 from cosgen.site.render import maybe
+from cosgen.site.signature import FIRST_ROOT
 from cosgen.site.text import (
     category_path,
     channel_path,
@@ -161,26 +162,41 @@ def _signature_text(channel: Channel) -> Iterable[str]:
         )
         return
     note = f" ({channel.signature_note})" if channel.signature_note else ""
+    yield _SIGNATURES[channel.signature] + note + "."
+    if not channel.root_digest:
+        return
     yield (
-        f"The channel is signed with TUF{note}. Stock clients do not check such signatures: a machine that "
-        "should follows a local copy that was checked, made with the command below."
+        "Stock clients do not check such signatures: a machine that should follows a local copy that was "
+        "checked, made with the command below. It starts from the root of trust: get the file once, by a way "
+        "you trust, compare its digest, and keep it; every later key follows from it."
     )
-    yield "Get the root of trust once, by a way you trust, and keep it: every later key follows from it."
+
+
+_SIGNATURES = {
+    "verified": "The channel is signed, and its signature was right when this page was made",
+    "signed": "The channel is signed, but its signature was not checked",
+    "expired": "The channel is signed, but its signature ran out, and clients that check it refuse it",
+    "wrong": "The signature of this channel is wrong: do not follow it until its owner has explained that",
+}
 
 
 def _verify(data: SiteData, channel: Channel) -> Sequence[View]:
     given = [snippet for snippet in channel.snippets if snippet.mode == "verify"]
     if given:
         return [{"text": snippet.text, "caption": snippet.name or snippet.place} for snippet in given]
-    if channel.signature == "unsigned" or not data.info.repository_url:
+    if not channel.root_digest or not data.info.repository_url:
         return []
-    root = data.info.repository_url.rstrip("/")
-    store = root.removesuffix("/r")
+    store = data.info.repository_url.rstrip("/").removesuffix("/r")
+    get = f"curl --fail --output root.json {shlex.quote(f'{store}/{FIRST_ROOT}')}\n"
+    check = f"echo '{channel.root_digest.removeprefix('sha256:')}  root.json' | sha256sum --check\n"
     text = (
         f"cosgen repo mirror /var/lib/cosgen/{slug(channel.name)} --channel {shlex.quote(channel.name)} "
         f"--root root.json --storage {shlex.quote(store)}\n"
     )
-    return [{"text": text, "caption": "Make a verified copy"}]
+    return [
+        {"text": get + check, "caption": "Get the root of trust, and compare its digest with one you trust"},
+        {"text": text, "caption": "Make a verified copy"},
+    ]
 
 
 def _packages_page(data: SiteData) -> Page:

@@ -285,8 +285,8 @@ def _channel(name: str, seqs: list[int], packages: tuple[Package, ...], dice: ra
     )
     return Channel(
         name=name, snapshot=last.snapshot, seq=last.seq, revision=last.revision, published=last.time,
-        author=last.author, signature="unsigned" if name == "nightly" else "signed",
-        signature_note="" if name == "nightly" else "threshold 1 of 1", expires=0 if name == "nightly" else last.time + 14 * DAY,
+        author=last.author, signature="unsigned" if name == "nightly" else "verified",
+        root_digest="" if name == "nightly" else digest("root"), expires=0 if name == "nightly" else last.time + 14 * DAY,
         variants=states, history=tuple(reversed(history)), snippets=_snippets(name), told=TOLD.channels[name],
         differences=tuple(
             Difference(other=other, diff=_diff(packages, dice)) for other in ("nightly", "stable", "testing") if other != name
