@@ -116,7 +116,7 @@ def show_public(source: str) -> None:
 
     Example: cosgen key public awskms:alias/cosgen > keys/online.pub
     """
-    click.echo(public_pem(load_key(source, key_sources()).public_key), nl=False)
+    print(public_pem(load_key(source, key_sources()).public_key).decode(), end="")
 
 
 @command.command("publish")

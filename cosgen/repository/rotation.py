@@ -56,7 +56,7 @@ def install_trust(session: Session, guard: Signatures, new: Trust) -> Commit | N
         publish_trust(session, replace(new, root=following.root))
         sealing = replace(session, guard=Signatures(keys=guard.keys, pins=guard.pins, following=following))
         details: dict[str, object] = {"root": version_of(new.root), "targets": version_of(new.targets)}
-        change = Change(op="keys", state=tail.state, txn=session.new_txn(), details=details)
+        change = Change(op="keys", state=guard.with_days(tail.state), txn=session.new_txn(), details=details)
         commit = make_commit(sealing, tail, change)
         if append(sealing, commit):
             roll_forward(sealing, replace(tail, commit=commit))

@@ -15,7 +15,7 @@ from cosgen.errors import Problem, Severity, VerificationError
 from cosgen.repository import pool
 from cosgen.repository.codec import mapping
 from cosgen.repository.commit import Change, Tail, append, make_commit, read_tail
-from cosgen.repository.log import Commit, TrustFiles
+from cosgen.repository.log import Commit, State, TrustFiles
 from cosgen.repository.pins import LIFETIMES_SETTING, NO_PINS, Pins, check_roles_pinned, lifetimes_of
 from cosgen.repository.session import Followed, Session
 from cosgen.repository.sign import CommitVerifier, sign_all, unsigned
@@ -60,7 +60,7 @@ class Signatures:
 
     def seal(self, session: Session, tail: Tail, commit: Commit) -> Commit:
         """Sign a commit and make its TUF files, or say why that cannot be; nothing is written."""
-        trust = self.trust(session, tail)
+        trust = self.trust(session, tail, commit.state)
         if not self.keys:
             if trust is not None or self.pins.demand:
                 raise VerificationError(_no_key(session.store.url))
@@ -93,8 +93,14 @@ class Signatures:
         etag = publish_tuf(session, tail.commit, trust, self.keys, files=files, known=known)
         return Followed(TrustFiles(trust.following or trust.root, trust.targets), etag)
 
-    def trust(self, session: Session, tail: Tail) -> "Trust | None":
-        """Return root and targets as they are at a commit, verified; None when the repository has none."""
+    def trust(self, session: Session, tail: Tail, state: State | None = None) -> "Trust | None":
+        """Return root and targets as they are at a commit, verified; None when the repository has none.
+
+        Args:
+            session: The repository.
+            tail: The commit.
+            state: Where it is said how long signatures hold; None for the state of the commit.
+        """
         if self.following is not None:
             return self.following
         files = self.files(session, tail)
@@ -102,7 +108,7 @@ class Signatures:
             return None
         from cosgen.repository.tuf import LIFETIMES, Trust  # noqa: PLC0415  # slow to import
 
-        days = mapping(tail.state.settings.get(LIFETIMES_SETTING, {}))
+        days = mapping((state or tail.state).settings.get(LIFETIMES_SETTING, {}))
         trust = Trust(root=files.root, targets=files.targets, lifetimes=lifetimes_of(days, LIFETIMES))
         check_trust(trust, self.pins)
         return trust
@@ -115,6 +121,12 @@ class Signatures:
         if seq not in self._found:
             self._found[seq] = _look(session, hint.trust if hint else None)
         return self._found[seq]
+
+    def with_days(self, state: State) -> State:
+        """Return a state that says how long signatures hold, as the project does."""
+        if not self.pins.days:
+            return state
+        return replace(state, settings={**state.settings, LIFETIMES_SETTING: dict(self.pins.days)})
 
     def _allowed(self, session: Session, tail: Tail) -> "tuple[tuple[Key, ...], int] | None":
         if self.pins.channels.keys:
@@ -184,7 +196,8 @@ def refresh(session: Session) -> Commit:
         if tail.commit.seq < 0:
             fix = "publish something first; it is signed then"
             raise VerificationError(Problem(what="the repository is empty", fix=fix, id="CG569"))
-        change = Change(op="refresh", state=tail.state, txn=session.new_txn(), details={})
+        state = guard.with_days(tail.state)
+        change = Change(op="refresh", state=state, txn=session.new_txn(), details={})
         commit = make_commit(session, tail, change)
         if append(session, commit):
             roll_forward(session, replace(tail, commit=commit))
