@@ -161,7 +161,9 @@ def _read_state(path: Path) -> State:
 def _plain_files(data: SiteData) -> Iterable[tuple[str, str]]:
     yield MARKER, ""
     yield "robots.txt", "User-agent: *\nAllow: /\n"
-    yield "search-index.json", search_index(data)
+    index = search_index(data)
+    yield "search-index.json", index
+    yield "search-index.js", f"globalThis.cosgenIndex = {index.rstrip()};\n"  # for pages opened as files
     yield from api_files(data)
     yield from feed_files(data)
     for channel in data.channels:

@@ -36,7 +36,7 @@ _SCHEMA = 1
 _TAKEN = ("r", "x", "a", "_log", "tuf", "_site")  # folders of the repository, and our own
 _SENDERS = 8
 _TRIES = 5
-_ENTRIES = frozenset({"index.html", "packages/index.html", "search-index.json", "feed.xml", "404.html"})
+_ENTRIES = frozenset({"index.html", "packages/index.html", "search-index.json", "feed.xml"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser") / "site"
     build_site(make_site(120), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Iterator[str]:
     with served(folder) as url:
         yield url
 
@@ -60,6 +65,17 @@ def test_search_finds_and_ranks_names_first(page: Page, site: str) -> None:
     expect(page.locator("#found")).to_have_text("2 packages")
     page.locator(".results li a").first.click()
     expect(page.locator("h1")).to_have_text("system/grub2")
+
+
+def test_search_works_in_a_folder_opened_as_files(browser: Browser, folder: Path) -> None:
+    page = browser.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.goto((folder / "packages/index.html").as_uri() + "?q=grub")
+    page.locator(".results li a").first.click()
+    expect(page.locator("h1")).to_have_text("system/grub2")
+    assert not faults
+    page.close()
 
 
 def test_a_name_with_a_plus_is_found_and_its_page_opens(page: Page, site: str) -> None:

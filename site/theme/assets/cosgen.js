@@ -226,6 +226,21 @@
     }
     return [text];
   }
+  // Pages opened as files may not fetch, but may load scripts: the index is there in both forms.
+  function loadIndex(path) {
+    if (location.protocol === "file:") {
+      return new Promise((done, failed) => {
+        const script = make("script", { src: path.replace(/json$/, "js") });
+        script.addEventListener("load", () => done(globalThis.cosgenIndex));
+        script.addEventListener("error", () => failed(new Error("the index is not there")));
+        document.head.append(script);
+      });
+    }
+    return fetch(path).then((response) => {
+      if (!response.ok) throw new Error("the index does not answer: " + response.status);
+      return response.json();
+    });
+  }
   function search() {
     const form = $("form.search");
     if (!form) return;
@@ -281,10 +296,7 @@
       const link = list.children[first] && $("a", list.children[first]);
       if (link) link.focus();
     });
-    fetch(form.dataset.index).then((response) => {
-      if (!response.ok) throw new Error("the index does not answer: " + response.status);
-      return response.json();
-    }).then((loaded) => {
+    loadIndex(form.dataset.index).then((loaded) => {
       index = loaded;
       index.lower = index.names.map((name) => name.toLowerCase());
       index.lowerAbout = index.about.map((text) => text.toLowerCase());
