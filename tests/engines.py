@@ -268,6 +268,7 @@ class Registry:
     address: str  # host:port
     folder: Path
     pid: int
+    login: tuple[str, str] | None = None  # user and password, when it asks for them
 
     @property
     def url(self) -> str:
@@ -275,9 +276,19 @@ class Registry:
         return f"http://{self.address}"
 
 
+REGISTRY_LOGIN = ("robot", "correct horse")
+_PASSWORDS = "robot:$2b$04$1n2GtIj6EQhpeam/v76xFe3Eq3sor6KzdeTQldM.Sz.3hHN5HKNEm\n"  # bcrypt of it, cost 4
+
+
 @contextlib.contextmanager
-def start_registry(folder: Path | None = None, *, port: int = 0) -> Iterator[Registry]:
-    """Start docker-registry; with the same folder and port it comes back as it was."""
+def start_registry(folder: Path | None = None, *, port: int = 0, locked: bool = False) -> Iterator[Registry]:
+    """Start docker-registry; with the same folder and port it comes back as it was.
+
+    Args:
+        folder: Where it keeps its blobs; None: removed at the end.
+        port: Where it listens; 0 for any.
+        locked: It asks for REGISTRY_LOGIN, for reading too.
+    """
     program = find_program("docker-registry")
     with scratch_folder() as scratch:
         store = folder or scratch / "registry"
@@ -289,10 +300,14 @@ def start_registry(folder: Path | None = None, *, port: int = 0) -> Iterator[Reg
             f'storage:\n  filesystem: {{rootdirectory: "{store}"}}\n  delete: {{enabled: true}}\n'
             f'http: {{addr: "{address}"}}\n'
         )
+        if locked:
+            (scratch / "passwords").write_text(_PASSWORDS)
+            with config.open("a") as file:
+                file.write(f'auth:\n  htpasswd: {{realm: tests, path: "{scratch}/passwords"}}\n')
         arguments = [program, "serve", str(config)]
         url = f"http://{address}/v2/"
         with running(arguments, log=scratch / "log", is_ready=lambda: answers(url)) as process:
-            yield Registry(address, store, process.pid)
+            yield Registry(address, store, process.pid, REGISTRY_LOGIN if locked else None)
 
 
 # --- Node.js tools and the browser ---------------------------------------------------------------------

@@ -21,9 +21,9 @@ from cosgen.graph.dag import make_dag
 from cosgen.graph.plan_model import PlanNode
 from cosgen.graph.schedule import assign_components, assign_workers, time_nodes
 
-_BEAT_SECONDS = 20.0
-_DEAD_SECONDS = 75.0  # a claim that did not change for so long is nobody's
-_START_SECONDS = 60.0  # how long others may take to begin
+PATIENCE_SECONDS = 75.0  # a claim that did not change for so long is nobody's
+_BEATS = 4  # signs of life within that time
+_START_SHARE = 0.8  # of that time others may take to begin
 _POLL_SECONDS = (1.0, 15.0)
 _TAIL_FACTOR = 1.5  # a build rarely takes longer than its estimate times this
 
@@ -61,9 +61,17 @@ class WorkerOptions:
     wave: int = 1
     deadline: float | None = None  # time.monotonic()
     shares: bool = True  # other workers are told and heard through the registry
-    start_seconds: float = _START_SECONDS
-    dead_seconds: float = _DEAD_SECONDS
-    beat_seconds: float = _BEAT_SECONDS
+    patience: float = PATIENCE_SECONDS  # how long a worker may give no sign before it counts as dead
+
+    @property
+    def start_seconds(self) -> float:
+        """How long others may take to begin with their share."""
+        return self.patience * _START_SHARE
+
+    @property
+    def beat_seconds(self) -> float:
+        """How often this worker gives a sign of life."""
+        return self.patience / _BEATS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +80,7 @@ class WorkerReport:
 
     built: tuple[str, ...]  # keys, in order
     stolen: tuple[str, ...]  # those of them that were others' share
+    found: tuple[str, ...]  # of its own share: finished by others, or by a worker that died
     failed: tuple[str, ...]
     left: tuple[str, ...]  # not done for lack of time, or because others are at them
 
@@ -133,7 +142,7 @@ class _Worker:
                 if not self._is_waiting() or self._is_late(pause):
                     break
                 time.sleep(pause)
-                pause = min(pause * 2, _POLL_SECONDS[1])
+                pause = min(pause * 2, _POLL_SECONDS[1], self._options.beat_seconds)
                 continue
             pause = _POLL_SECONDS[0]
             self._do(key)
@@ -141,6 +150,9 @@ class _Worker:
         return WorkerReport(
             built=tuple(memory.built),
             stolen=tuple(key for key in memory.built if key not in set(self._share.own)),
+            found=tuple(
+                key for key in self._share.own if memory.fates[key] is Fate.DONE and key not in memory.built
+            ),
             failed=tuple(memory.failed),
             left=tuple(key for key, fate in memory.fates.items() if fate is Fate.OPEN),
         )
@@ -210,7 +222,7 @@ class _Worker:
             since = self._memory.waited.setdefault(key, time.monotonic())
             patient = of_others and claim is None and self._options.wave == 1
             return not patient or time.monotonic() - since >= self._options.start_seconds
-        return quiet >= self._options.dead_seconds
+        return quiet >= self._options.patience
 
     def _overdue(self, keys: Sequence[str]) -> tuple[str, ...]:
         """Return which of others' packages stand in the way of the own share."""

@@ -18,12 +18,12 @@ from cosgen.build.rules import problem
 from cosgen.build.summary import summary_json, summary_markdown, totals
 from cosgen.build.tools import Tools
 from cosgen.cli.context import ProjectOptions, source_date_epoch, tell_problems
+from cosgen.cli.foundations import load_project
 from cosgen.cli.progress import PlainProgress, make_progress
 from cosgen.errors import BuildError, ManifestError, Problem, Severity
-from cosgen.cli.foundations import load_project
 from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Fingerprint, Graph, Node
-from cosgen.graph.plan_model import package_key
+from cosgen.graph.plan_model import PlanNode, package_key
 from cosgen.manifest.loader import load_tree
 from cosgen.manifest.lock import PATH as LOCK_PATH
 from cosgen.manifest.lock import Lock, read_lock
@@ -242,6 +242,16 @@ def write_results(workshop: Workshop, report: BuildReport, output: Path) -> None
             log=log,
         )
         (folder / f"{item.fingerprint}{RESULT_SUFFIX}").write_text(result.to_json(), encoding="utf-8")
+
+
+def write_found(workshop: Workshop, node: PlanNode) -> None:
+    """Write the result record of a package that others built: they may have died before they could tell."""
+    if workshop.options.results is None:
+        return
+    folder = workshop.options.results / node.variant
+    folder.mkdir(parents=True, exist_ok=True)
+    result = Result(key=node.key, input_digest=node.input_digest, state=State.KEPT)
+    (folder / f"{node.fingerprint}{RESULT_SUFFIX}").write_text(result.to_json(), encoding="utf-8")
 
 
 def finish(workshop: Workshop, reports: Sequence[BuildReport]) -> None:

@@ -10,7 +10,7 @@ import click
 
 from cosgen.build.request import BuildReport, Status
 from cosgen.build.rules import problem
-from cosgen.build.worker import WorkerOptions, divide, run_worker
+from cosgen.build.worker import PATIENCE_SECONDS, WorkerOptions, divide, run_worker
 from cosgen.cli.build import build_options, build_variant
 from cosgen.cli.building import (
     BuildOptions,
@@ -19,6 +19,7 @@ from cosgen.cli.building import (
     finish,
     open_workshop,
     output_folder,
+    write_found,
 )
 from cosgen.cli.context import ProjectOptions, project_options
 from cosgen.errors import ManifestError
@@ -41,6 +42,15 @@ Examples:
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="Of how many.")
 @click.option("--wave", type=click.IntRange(1), default=1, show_default=True, help="Which try this is.")
 @click.option("--components", is_flag=True, help="Share nothing: take whole connected components.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=1),
+    default=PATIENCE_SECONDS,
+    envvar="COSGEN_WORKER_PATIENCE",
+    show_default=True,
+    metavar="SECONDS",
+    help="Take over from a worker that gave no sign of life for so long; the same for all workers.",
+)
 @click.option("--minutes", type=float, help="Begin nothing that would not end within so many minutes.")
 def command(
     options: ProjectOptions,
@@ -49,6 +59,7 @@ def command(
     count: int,
     wave: int,
     components: bool,
+    patience: float,
     minutes: float | None,
     **shared: Any,  # noqa: ANN401 - the fields of BuildOptions, checked by click
 ) -> None:
@@ -72,11 +83,15 @@ def command(
             wave=wave,
             deadline=deadline,
             shares=not components and workshop.options.push,
+            patience=patience,
         )
         done = run_worker(share, worker, workshop.tools, lambda node: _build(workshop, node, reports))
+        for key in done.found:
+            write_found(workshop, share.nodes[key])
         print(
             f"worker {index} of {count}, wave {wave}: {len(done.built)} built "
-            f"({len(done.stolen)} of others), {len(done.failed)} failed, {len(done.left)} left",
+            f"({len(done.stolen)} of others), {len(done.found)} found built, "
+            f"{len(done.failed)} failed, {len(done.left)} left",
             file=sys.stderr,
         )
         finish(workshop, reports)

@@ -45,10 +45,13 @@ def policy_documents(request: PolicyRequest) -> dict[str, Json]:
     """Return every document by kind: bucket, publisher, collector, cors, lifecycle, headers."""
     return {
         "bucket": _policy(_public_read(request), _immutable(request)),
-        "publisher": _policy(_allow("Publish", ["s3:GetObject", "s3:PutObject"], request.arn("*"))),
+        "publisher": _policy(
+            _allow("Publish", ["s3:GetObject", "s3:PutObject"], request.arn("*")),
+            _may_list(request),  # else S3 answers 403 where a publish asks what is not there yet
+        ),
         "collector": _policy(
             _allow("Collect", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], request.arn("*")),
-            _allow("List", ["s3:ListBucket"], f"arn:aws:s3:::{request.bucket}"),
+            _may_list(request),
         ),
         "cors": {
             "CORSRules": [{"AllowedMethods": ["GET", "HEAD"], "AllowedOrigins": ["*"], "MaxAgeSeconds": 3600}]
@@ -73,6 +76,10 @@ def _policy(*statements: Json) -> Json:
 
 def _allow(sid: str, actions: list[str], resource: str) -> Json:
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+
+
+def _may_list(request: PolicyRequest) -> Json:
+    return _allow("List", ["s3:ListBucket"], f"arn:aws:s3:::{request.bucket}")
 
 
 def _public_read(request: PolicyRequest) -> Json:

@@ -1,5 +1,7 @@
 """A store in an S3 bucket, of Amazon or of anybody who speaks its protocol.
 
+Without credentials it is read as anybody may read it, which is how jobs plan and show that hold no secret.
+
 boto3 does the single requests, each once: its own retries are off, since a repeated conditional write
 answers "exists" for what its first attempt wrote. Bulk uploads go through `bulk.py`. Every body is sent
 with its SHA-256, which the server checks where it can; ETags are opaque versions, never taken for content.
@@ -12,7 +14,7 @@ import base64
 import binascii
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 MULTIPART_FROM = 64 << 20  # bytes; smaller objects go in one request
 _PART = 16 << 20  # bytes; 10,000 parts make 156 GiB
+_ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
 _PARTS = 10_000  # of one upload at most
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _TIMEOUTS = {"connect": 10, "read": 60}  # seconds
@@ -75,9 +78,16 @@ class S3Store:
     def client(self) -> "S3Client":
         """The boto3 client, made when it is first needed: importing boto3 takes a while."""
         if "client" not in self._cache:
-            self._cache["client"] = _make_client(self._session, self.address)
+            self._cache["client"] = _make_client(self._session, self.address, signed=not self._is_anonymous)
         client: S3Client = self._cache["client"]
         return client
+
+    @property
+    def _is_anonymous(self) -> bool:
+        if "anonymous" not in self._cache:
+            with _refusals(self.url, "session", conditional=False):
+                self._cache["anonymous"] = self._session.get_credentials() is None
+        return bool(self._cache["anonymous"])
 
     @property
     def _session(self) -> Any:  # noqa: ANN401  # boto3's session class is made at run time
@@ -100,7 +110,7 @@ class S3Store:
             end = "" if length is None else start + length - 1
             span = {"Range": f"bytes={start}-{end}"}
         with _refusals(self.url, key, conditional=False):
-            answer = _absent_as_none(lambda: self.client.get_object(**self._at(key), **span))
+            answer = self._find(lambda: self.client.get_object(**self._at(key), **span))
             if answer is None:
                 return None
             data = answer["Body"].read()
@@ -109,13 +119,14 @@ class S3Store:
     def head(self, key: str) -> Stat | None:
         """Return what is known of an object, with its checksum when the server kept one."""
         with _refusals(self.url, key, conditional=False):
-            answer = _absent_as_none(lambda: self.client.head_object(**self._at(key), ChecksumMode="ENABLED"))
+            answer = self._find(lambda: self.client.head_object(**self._at(key), ChecksumMode="ENABLED"))
             return _stat(key, answer) if answer else None
 
     def put(
         self, key: str, payload: Payload, *, headers: Headers = PLAIN, condition: Condition = ALWAYS
     ) -> str:
         """Write an object; large ones in parts, with the condition on their completion."""
+        self._need_credentials()
         if payload.size > MULTIPART_FROM:
             return self._put_parts(key, payload, headers, condition)
         with payload.open() as body, _refusals(self.url, key, conditional=condition != ALWAYS):
@@ -131,6 +142,7 @@ class S3Store:
 
     def put_new(self, uploads: Iterable[Upload]) -> Iterator[tuple[Upload, Outcome]]:
         """Create many objects, tens at a time."""
+        self._need_credentials()
         yield from bulk.put_all(self, list(uploads))
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[Stat]:
@@ -155,8 +167,32 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         """Remove an object."""
+        self._need_credentials()
         with _refusals(self.url, key, conditional=False):
             self.client.delete_object(**self._at(key))
+
+    def _find(self, request: Callable[[], Any]) -> Any:  # noqa: ANN401  # botocore answers in mappings
+        """Return the answer to a request, or None when there is no such object.
+
+        S3 answers 403 for what is not there to who may not list, so to anybody it means that once something
+        could be read; before that it means that nothing may be.
+        """
+        from botocore.exceptions import ClientError  # noqa: PLC0415  # slow to import
+
+        try:
+            answer = request()
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code")
+            forbidden = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 403
+            if code in _ABSENT or (forbidden and self._is_anonymous and "answered" in self._cache):
+                return None
+            raise
+        self._cache["answered"] = True
+        return answer
+
+    def _need_credentials(self) -> None:
+        if self._is_anonymous:
+            raise StoreError(_misconfigured(self.url, "no credentials to write with"))
 
     def _key(self, key: str) -> str:
         return f"{self.address.prefix}/{key}" if self.address.prefix else key
@@ -208,13 +244,15 @@ class S3Store:
             raise StoreError(wrong_bytes(self.url, upload["Key"]))
 
 
-def _make_client(session: Any, address: S3Address) -> Any:  # noqa: ANN401  # as the session
+def _make_client(session: Any, address: S3Address, *, signed: bool) -> Any:  # noqa: ANN401  # as the session
+    from botocore import UNSIGNED  # noqa: PLC0415  # slow to import
     from botocore.config import Config  # noqa: PLC0415  # slow to import
 
     path_style = address.path_style
     if path_style is None:
         path_style = address.endpoint is not None and "amazonaws.com" not in address.endpoint
     config = Config(
+        signature_version=None if signed else UNSIGNED,
         s3={"addressing_style": "path" if path_style else "auto"},
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=64,
@@ -273,17 +311,6 @@ def _http_seconds(text: str | None) -> float | None:
         return None
 
 
-def _absent_as_none(request: Any) -> Any:  # noqa: ANN401  # botocore answers in mappings
-    from botocore.exceptions import ClientError  # noqa: PLC0415  # slow to import
-
-    try:
-        return request()
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404", "NotFound"}:
-            return None
-        raise
-
-
 @contextlib.contextmanager
 def _refusals(url: str, key: str, *, conditional: bool) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: PLC0415  # slow to import
@@ -323,7 +350,7 @@ def unreachable(url: str, key: str, why: str) -> Problem:
 
 def _refused(url: str, key: str, status: int, why: str) -> Problem:
     fixes = {
-        403: "give these credentials the rights that `cosgen repo policy` prints",
+        403: "give the rights that `cosgen repo policy` prints to these credentials, or to anybody",
         404: "create the bucket, or correct its name",
         301: "set the bucket's region: s3://bucket/prefix?region=…",
     }

@@ -244,3 +244,56 @@ def test_a_killed_writer_leaves_only_what_can_be_swept(tmp_path: Path) -> None:
 def test_bad_addresses_are_told(url: str) -> None:
     with pytest.raises(StoreError, match="CG510"):
         open_store(url)
+
+
+def anonymous(server: Any, bucket: str, patch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
+    for name in [
+        name for name in os.environ if name.startswith("AWS_") and name != "AWS_EC2_METADATA_DISABLED"
+    ]:
+        patch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        patch.setenv(name, str(tmp_path / "none"))
+    return open_store(f"s3://{bucket}/some/where?endpoint={server.endpoint}&style=path&region=us-east-1")
+
+
+@pytest.mark.s3
+def test_without_credentials_a_bucket_is_read_as_anybody_may(
+    seaweedfs: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    writer = s3_store(seaweedfs, monkeypatch)
+    put(writer, "a", b"1")
+    bucket = writer.url.split("/")[2]
+    store = anonymous(seaweedfs, bucket, monkeypatch, tmp_path)
+    assert read(store, "a") == b"1"
+    assert read(store, "b") is None
+    assert store.head("b") is None
+    for write in (lambda: put(store, "c", b"1"), lambda: store.delete("a"), lambda: list(store.put_new([]))):
+        with pytest.raises(StoreError, match="CG508"):
+            write()
+
+
+@pytest.mark.s3
+def test_a_bucket_that_is_closed_to_anybody_is_not_an_empty_one(
+    moto_s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """S3 answers 403 for what is not there to who may not list: absent, once something could be read."""
+    writer = s3_store(moto_s3, monkeypatch)
+    put(writer, "a", b"1")
+    bucket = writer.url.split("/")[2]
+    moto_s3.client().put_object_acl(Bucket=bucket, Key="some/where/a", ACL="public-read")
+    store = anonymous(moto_s3, bucket, monkeypatch, tmp_path)
+    client = store.client  # type: ignore[attr-defined]
+    get = client.get_object
+
+    def without_listing(**words: Any) -> Any:
+        try:
+            return get(**words)
+        except client.exceptions.NoSuchKey as error:
+            answer = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise client.exceptions.ClientError(answer, "GetObject") from error
+
+    monkeypatch.setattr(client, "get_object", without_listing)
+    with pytest.raises(StoreError, match="CG507"):
+        store.get("b")
+    assert read(store, "a") == b"1"
+    assert store.get("b") is None

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from cosgen.build.claim import Claim, Watch
+from cosgen.build.registry import Registry
 from cosgen.build.request import Status
 from cosgen.build.tools import Tools
 from cosgen.build.worker import WorkerOptions, divide, run_worker
@@ -86,3 +87,22 @@ def test_a_claim_is_alive_while_it_changes_whatever_the_clocks_say() -> None:
     now[0] = 50
     assert watch.quiet_seconds("d", claim) == 50
     assert watch.quiet_seconds("d", Claim(worker="a", wave=1, state="running", beat=2)) == 0
+
+
+def test_what_others_finished_of_the_own_share_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    finished = tools_with_cache(monkeypatch)
+    share = divide(NODES, index=0, count=2)
+    report = run_worker(share, WorkerOptions(name="w"), finished, lambda _: pytest.fail("all is built"))
+    assert report.found == share.own
+    assert (report.built, report.left) == ((), ())
+
+
+def tools_with_cache(monkeypatch: pytest.MonkeyPatch) -> Tools:
+    monkeypatch.setattr(Registry, "find_digest", lambda *_: "sha256:0")
+    return Tools(lambda: pytest.fail("no engine is needed"), {}, repository="127.0.0.1:9/cache")
+
+
+def test_signs_of_life_come_more_often_than_patience_ends() -> None:
+    options = WorkerOptions(name="w", patience=8)
+    assert options.beat_seconds * 3 < options.patience
+    assert options.start_seconds < options.patience
