@@ -1,7 +1,9 @@
 """Containers of the engine, as `docker commit` sees them: what changed in one, and its whole file system."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import docker.errors
@@ -11,6 +13,19 @@ from cosgen.build.rules import problem
 from cosgen.errors import BuildError
 
 _KINDS = {0: "changed", 1: "added", 2: "deleted"}  # numbers of the engine's API
+
+
+# What engines accept as a name or id. Anything else would be read as a part of an address.
+_NAME = re.compile(r"/?[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSettings:
+    """How a container runs, as far as an image would keep it."""
+
+    environment: tuple[str, ...]  # NAME=value: the image's, and what was given when it was made
+    entrypoint: tuple[str, ...]  # of its image
+    command: tuple[str, ...]  # of its image
 
 
 class Containers:
@@ -31,6 +46,32 @@ class Containers:
         with _calls(container):
             return str(self._api.inspect_container(container)["Config"]["Image"])
 
+    def container_settings(self, container: str) -> ContainerSettings:
+        """Return environment and the image's start command, whatever the container ran instead."""
+        with _calls(container):
+            found = self._api.inspect_container(container)
+            image = self._api.inspect_image(found["Image"]).get("Config") or {}
+        return ContainerSettings(
+            tuple(map(str, found["Config"].get("Env") or ())),
+            tuple(map(str, image.get("Entrypoint") or ())),
+            tuple(map(str, image.get("Cmd") or ())),
+        )
+
+    @contextmanager
+    def frozen(self, container: str) -> Iterator[None]:
+        """Let nothing in a container run, so that its files stay as they are; what stands still stays so."""
+        with _calls(container):
+            state = self._api.inspect_container(container)["State"]
+            running = bool(state.get("Running")) and not state.get("Paused")
+            if running:
+                self._api.pause(container)
+        try:
+            yield
+        finally:
+            if running:
+                with _calls(container):
+                    self._api.unpause(container)
+
     def container_diff(self, container: str) -> Mapping[str, str]:
         """Return absolute path → "added", "changed" or "deleted", against the image."""
         with _calls(container):
@@ -45,6 +86,8 @@ class Containers:
 
 @contextmanager
 def _calls(container: str) -> Iterator[None]:
+    if not _NAME.fullmatch(container):
+        raise BuildError(problem("CG496", f"{container!r} is no name or id of a container"))
     try:
         yield
     except docker.errors.NotFound as error:

@@ -21,14 +21,18 @@ from cosgen.cli.context import (
 from cosgen.cli.store import Opened, open_session, storage_options
 from cosgen.errors import ManifestError, Problem, PublishError, VerificationError
 from cosgen.manifest.config import ProjectConfig
-from cosgen.repository.images import note_images, recorded_images
+from cosgen.repository.client_address import Generation
+from cosgen.repository.client_source import ProjectFacts
+from cosgen.repository.client_system import Follow
+from cosgen.repository.images import ImageNote, image_notes, note_images
 from cosgen.repository.publish import PublishOptions
-from cosgen.repository.reader import Repository, open_repository
-from cosgen.upgrade.audit import ChangeKind
-from cosgen.upgrade.commit import ContainerReport, export_and_check, squash
-from cosgen.upgrade.delivery import DeliveryRequest, deliver, flavor_name
-from cosgen.upgrade.image import find_platforms, from_layers, move_tag, push, verify_tag
-from cosgen.upgrade.oci import ImageFacts
+from cosgen.repository.reader import Repository, find_repository, open_repository
+from cosgen.upgrade.audit import ChangeKind, readable
+from cosgen.upgrade.commit import ContainerReport, export_and_check, push_container
+from cosgen.upgrade.delivery import Delivered, find_tags, move_channel_tags, notes_of, prepare
+from cosgen.upgrade.image import move_tag
+from cosgen.upgrade.systems import DeliveryRequest, container_files, flavor_name
+from cosgen.upgrade.verify import expected_image, find_wrongs
 
 _SHOWN = 20  # paths of each kind, unless --verbose
 _PUSH_EPILOG = """\b
@@ -72,24 +76,10 @@ def push_images(
     """
     opened = open_session(options, storage, single_writer=single_writer)
     repository = open_repository(opened.session.store, opened.session)
-    request = DeliveryRequest(
-        channel=channel,
-        package=package or _setting(opened.config, "upgrade.package", "--package"),
-        images=_images(opened.config, images),
-        created=source_date_epoch() or 0,
-        layered=layered,
-    )
-    known = {
-        flavor: digest for flavor, (_, digest) in recorded_images(repository.commit.state, channel).items()
-    }
+    request = _request(opened, channel, package, images, layered=layered)
     with tempfile.TemporaryDirectory(prefix="cosgen-image-") as folder:
-        delivered = deliver(repository, _registry(opened), request, Path(folder), known=known)
-    note_images(
-        opened.session,
-        channel,
-        {image.flavor: (str(image.name), image.digest) for image in delivered},
-        options=PublishOptions(single_writer=single_writer),
-    )
+        delivered = prepare(repository, _registry(opened), request, Path(folder))
+    _release(opened, repository, channel, delivered, single_writer=single_writer)
     for image in delivered:
         tell_problems(image.notes)
         print(f"{image.name}@{image.digest}  {' '.join(image.tags)}")
@@ -135,14 +125,25 @@ def tag_image(
 
 @command.command("verify")
 @click.option("--channel", required=True, help="Channel to verify.")
+@click.option(
+    "--package", default="", metavar="CATEGORY/NAME", help="The system.  [default: upgrade.package]"
+)
+@click.option("--images", default="", metavar="REPOSITORY", help="Where.  [default: registry.images]")
 @storage_options
 @project_options
-def verify_images(channel: str, *, storage: str, single_writer: bool, options: ProjectOptions) -> None:
-    """See that the channel's tags point where the commit log says, and that all platforms are there."""
+def verify_images(
+    channel: str, package: str, images: str, *, storage: str, single_writer: bool, options: ProjectOptions
+) -> None:
+    """See that a channel's images are what was published, and tell everything that is not.
+
+    The tags point where the commit log says; every platform is there, with the root filesystem of the
+    channel's snapshot and the files by which a machine follows this channel; SBOM and provenance are
+    attached.
+    """
     opened = open_session(options, storage, single_writer=single_writer)
     repository = open_repository(opened.session.store, opened.session)
     registry = _registry(opened)
-    recorded = recorded_images(repository.commit.state, channel)
+    recorded = image_notes(repository.commit.state, channel)
     if not recorded:
         raise VerificationError(
             Problem(
@@ -151,11 +152,15 @@ def verify_images(channel: str, *, storage: str, single_writer: bool, options: P
                 id="CG656",
             )
         )
-    for flavor, (text, digest) in sorted(recorded.items()):
-        name = parse_name(text)[0]
-        verify_tag(registry, name, channel, digest)
-        _verify_platforms(repository, registry, channel, flavor, name, digest)
-        print(f"{name}:{channel} is {digest}")
+    request = _request(opened, channel, package, images)
+    problems: list[Problem] = []
+    for flavor, note in recorded.items():
+        found = find_wrongs(registry, expected_image(repository, registry, request, flavor, note))
+        problems += found
+        if not found:
+            print(f"{note.name}:{channel} is {note.digest}")
+    if problems:
+        raise VerificationError(*problems)
 
 
 @command.command("commit", epilog=_COMMIT_EPILOG)
@@ -190,22 +195,49 @@ def commit_container(  # noqa: PLR0913 - one parameter for each option
     opened = open_session(options, storage, single_writer=single_writer)
     with _exported(container, allow) as (report, exported):
         _tell_changes(report, verbose=verbose)
-        for finding in report.findings:
-            print(finding.to_problem(), file=sys.stderr)
         if dry_run:
+            tell_problems([finding.to_problem() for finding in report.findings])
             return
-        layer = squash(exported, exported.with_suffix(".layer"), report)
-        facts = ImageFacts(
-            platform=report.platform,
-            created=source_date_epoch() or 0,
-            labels={"org.opencontainers.image.base.name": report.image},
-        )
-        name = flavor_name(_images(opened.config, images), flavor)
+        request = _request(opened, channel, "-", images)
+        repository = find_repository(opened.session)
         registry = _registry(opened)
-        pushed = push(registry, name, [from_layers([layer], facts)], annotations=facts.labels)
-    now = registry.find_digest(name, channel)
-    move_tag(registry, name, channel, expected=expect or now, digest=pushed.digest)
-    print(f"{name}@{pushed.digest}  {channel}")
+        delivered = push_container(
+            registry,
+            request,
+            report,
+            exported,
+            flavor,
+            container_files(repository, request, flavor, report.platform),
+        )
+    tell_problems(delivered.notes)
+    _release(opened, repository, channel, [delivered], expect=expect, single_writer=single_writer)
+    print(f"{delivered.name}@{delivered.digest}  {channel}")
+
+
+def _release(
+    opened: Opened,
+    repository: Repository | None,
+    channel: str,
+    images: Sequence[Delivered],
+    *,
+    single_writer: bool,
+    expect: str = "",
+) -> None:
+    """Record the images, then move the channel's tags: a tag that was not moved is mended by the next run."""
+    registry = _registry(opened)
+    known = image_notes(repository.commit.state, channel) if repository else {}
+    if expect:
+        known = {image.flavor: ImageNote(name=str(image.name), digest=expect) for image in images}
+    now = find_tags(registry, channel, images, known)
+    is_container = all(image.container for image in images)
+    note_images(
+        opened.session,
+        channel,
+        notes_of(images, now),
+        seen=repository.channel(channel).seq if repository and not is_container else None,
+        options=PublishOptions(single_writer=single_writer),
+    )
+    move_channel_tags(registry, channel, images, now)
 
 
 @contextmanager
@@ -224,25 +256,26 @@ def _tell_changes(report: ContainerReport, *, verbose: bool) -> None:
         paths = report.of_kind(kind)
         shown = paths if verbose else paths[:_SHOWN]
         for path in shown:
-            print(f"{kind}: {path}", file=sys.stderr)
+            print(f"{kind}: {readable(path)}", file=sys.stderr)
         if len(shown) < len(paths):
             print(f"{kind}: and {len(paths) - len(shown)} more (-v shows them)", file=sys.stderr)
 
 
-def _verify_platforms(
-    repository: Repository, registry: Registry, channel: str, flavor: str, name: ImageName, digest: str
-) -> None:
-    variants = repository.snapshot(channel).variants.values()
-    wanted = {index.platform for index in variants if index.flavor == flavor}
-    missing = sorted(wanted - set(find_platforms(registry, name, digest)))
-    if missing:
-        raise VerificationError(
-            Problem(
-                what=f"{name}@{digest} has no image for {', '.join(missing)}",
-                fix=f"push it again: cosgen image push --channel {channel}",
-                id="CG657",
-            )
-        )
+def _request(
+    opened: Opened, channel: str, package: str, images: str, *, layered: bool = False
+) -> DeliveryRequest:
+    config = opened.config
+    return DeliveryRequest(
+        channel=channel,
+        package=package or _setting(config, "upgrade.package", "--package"),
+        images=_images(config, images),
+        created=source_date_epoch() or 0,
+        layered=layered,
+        project=config.name if config else "cosgen",
+        facts=ProjectFacts.of(config),
+        client=Generation(config.upgrade.client) if config else Generation.C,
+        follow=Follow(config.upgrade.follow) if config else Follow.AUTO,
+    )
 
 
 def _registry(opened: Opened) -> Registry:

@@ -198,6 +198,13 @@ class UpgradeConfig:
     )
     recovery: str = setting("Package that is the recovery system.", "", pattern=f"|{REFERENCE}")
     client: str = setting("Generation of the upgrade client.", "C", choices=("A", "B", "C", "D"))
+    follow: str = setting(
+        "What the images of a channel tell machines to upgrade to: the `channel`'s package, the channel's `image`, "
+        "`none` for what the packages say themselves; `auto` takes the channel where the client can and the "
+        "repository has an address, else the image.",
+        "auto",
+        choices=("auto", "channel", "image", "none"),
+    )
     docker_type: bool = setting("Also publish luet's docker repository type.", False)  # noqa: FBT003 - the default
 
 

@@ -1,11 +1,14 @@
 """One value that says where a machine's upgrades come from, and which ways of following it a client knows."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from cosgen.manifest.platform import Variant, find_arch
 from cosgen.repository import pool
 from cosgen.repository.luet import pin_name, reference_name
+
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Generation(StrEnum):
@@ -69,6 +72,17 @@ def image_repository(images: str, flavor: str) -> str:
     return f"{images}-{flavor}" if images and flavor else images
 
 
+def docker_repository(packages: str, flavor: str, arch: str) -> str:
+    """Return the registry repository of one variant's packages, luet's docker type; "" stays "".
+
+    The tags of packages have no room for a variant, so each has a repository of its own.
+
+    >>> docker_repository("ghcr.io/acme/packages", "green", "arm64")
+    'ghcr.io/acme/packages-green-arm64'
+    """
+    return f"{packages}-{Variant(flavor, arch).key}" if packages else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelAddress:
     """Where one channel of one variant is. Names, references and file names are derived from it alone."""
@@ -89,8 +103,13 @@ class ChannelAddress:
 
     @property
     def name(self) -> str:
-        """Name of the repository on the client, one for each channel: it names the cache too."""
-        return f"{self.project}-{self.channel}-{self.variant.key}"
+        """Name of the repository on the client, one for each channel: it names files and luet's cache too."""
+        return f"{self.stem}-{self.channel}-{self.variant.key}"
+
+    @property
+    def stem(self) -> str:
+        """The project's name as a part of file names; what is not fit for one becomes `-`."""
+        return _NOT_A_NAME.sub("-", self.project).lstrip(".-") or "cosgen"
 
     @property
     def arch(self) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "ChannelAddress",
     "ClientFile",
     "Generation",
+    "MachineFile",
     "Mode",
     "Place",
     "Transport",
@@ -31,6 +32,10 @@ __all__ = [
     "client_file",
     "client_files",
     "client_refusals",
+    "copying_oem",
+    "machine_files",
+    "oem_of",
+    "repository_of",
 ]
 
 Node: TypeAlias = "str | int | bool | Sequence[Node] | Mapping[str, Node] | Octal | Text"
@@ -51,8 +56,10 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    path: str
+class MachineFile:
+    """One file as it lies on a machine."""
+
+    path: str  # absolute
     text: str
 
 
@@ -106,6 +113,31 @@ def repository_file(address: ChannelAddress, way: Way) -> str:
     return _yaml(_repository(address, way))
 
 
+def repository_of(address: ChannelAddress, way: Way) -> MachineFile:
+    """Return the repository file where luet looks for it."""
+    return MachineFile(f"/etc/luet/repos.conf.d/{address.name}.yaml", repository_file(address, way))
+
+
+def oem_of(address: ChannelAddress, way: Way) -> MachineFile:
+    """Return the cloud-init file that writes `machine_files` at every boot, where the system has it."""
+    return MachineFile(f"/system/oem/03_{address.name}.yaml", _oem(address, way))
+
+
+def copying_oem(name: str, stage: str, files: Sequence[MachineFile]) -> str:
+    """Return a cloud-init file that writes `files` in one stage of every boot."""
+    written: list[Node] = [
+        {
+            "path": file.path,
+            "permissions": Octal(0o644),
+            "owner": 0,
+            "group": 0,
+            "content": Text(file.text),
+        }
+        for file in files
+    ]
+    return _yaml({"name": name, "stages": {stage: [{"name": name, "files": written}]}})
+
+
 def _render(address: ChannelAddress, way: Way) -> str:
     match way.place:
         case Place.REPOS_CONF:
@@ -115,7 +147,7 @@ def _render(address: ChannelAddress, way: Way) -> str:
         case Place.OEM:
             return _oem(address, way)
         case Place.DOCKERFILE:
-            return "".join(_copy(file) for file in _files(address, way))
+            return "".join(_copy(file) for file in machine_files(address, way))
         case Place.NODE:
             return _node(address, way)
         case Place.SUC:
@@ -137,16 +169,16 @@ def _repository(address: ChannelAddress, way: Way) -> dict[str, Node]:
     return fields | ({"arch": address.arch} if way.generation is Generation.C else {"enable": True})
 
 
-def _files(address: ChannelAddress, way: Way) -> tuple[_File, ...]:
-    """The files on the machine: the repository, when one is followed, and what to upgrade to."""
-    repository = _File(f"/etc/luet/repos.conf.d/{address.name}.yaml", repository_file(address, way))
+def machine_files(address: ChannelAddress, way: Way) -> tuple[MachineFile, ...]:
+    """Return the files on the machine: the repository, when one is followed, and what to upgrade to."""
+    repository = repository_of(address, way)
     if way.generation in {Generation.A, Generation.B}:
-        upgrade = _File("/etc/cos-upgrade-image", _environment(address, way))
+        upgrade = MachineFile("/etc/cos-upgrade-image", _environment(address, way))
     elif way.generation is Generation.C:
         # The name sorts behind 02, so that it wins over what the foundation ships.
-        upgrade = _File("/etc/elemental/config.d/upgrade_channel.yaml", _yaml(_elemental(address, way)))
+        upgrade = MachineFile("/etc/elemental/config.d/upgrade_channel.yaml", _yaml(_elemental(address, way)))
     else:
-        upgrade = _File("/etc/elemental/config.yaml", _yaml(_elemental(address, way)))
+        upgrade = MachineFile("/etc/elemental/config.yaml", _yaml(_elemental(address, way)))
     return (upgrade,) if way.mode.is_image else (repository, upgrade)
 
 
@@ -186,22 +218,12 @@ def _uris(address: ChannelAddress, way: Way) -> tuple[str, str]:
 
 
 def _oem(address: ChannelAddress, way: Way) -> str:
-    files: list[Node] = [
-        {
-            "path": file.path,
-            "permissions": Octal(0o644),
-            "owner": 0,
-            "group": 0,
-            "content": Text(file.text),
-        }
-        for file in _files(address, way)
-    ]
     head = f"# /system/oem/03_{address.name}.yaml: applied at every boot, after 02_upgrades.yaml\n"
     name = f"Follow {address.channel} of {address.project}"
-    return head + _yaml({"name": name, "stages": {"initramfs": [{"name": name, "files": files}]}})
+    return head + copying_oem(name, "initramfs", machine_files(address, way))
 
 
-def _copy(file: _File) -> str:
+def _copy(file: MachineFile) -> str:
     return f"COPY --chmod=0644 <<'EOF' {file.path}\n{file.text}EOF\n"
 
 

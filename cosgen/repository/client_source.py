@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from cosgen.manifest.config import ProjectConfig
 from cosgen.manifest.platform import Variant
-from cosgen.repository.client_address import ChannelAddress, client_url, image_repository
+from cosgen.repository.client_address import ChannelAddress, client_url, docker_repository, image_repository
 from cosgen.repository.images import recorded_images
 from cosgen.repository.reader import Repository
 from cosgen.repository.snapshot import VariantIndex
@@ -18,6 +19,19 @@ class ProjectFacts:
     images: str = ""  # `registry.images`
     package: str = ""  # `upgrade.package`
     recovery: str = ""  # `upgrade.recovery`
+    packages: str = ""  # `registry.packages`, when the docker-type repository is published
+
+    @classmethod
+    def of(cls, config: ProjectConfig | None) -> "ProjectFacts":
+        """Return the facts of a project; without one there are none."""
+        if config is None:
+            return cls()
+        return cls(
+            images=config.registry.images,
+            package=config.upgrade.package,
+            recovery=config.upgrade.recovery,
+            packages=config.registry.packages if config.upgrade.docker_type else "",
+        )
 
 
 def channel_address(
@@ -32,6 +46,7 @@ def channel_address(
         channel=channel,
         variant=Variant(index.flavor, index.arch),
         url=client_url(str(settings.get("url") or "")),
+        registry=docker_repository(facts.packages, index.flavor, index.arch),
         image=name or image_repository(facts.images, index.flavor),
         image_digest=digest,
         package=facts.package or "system/os",

@@ -106,6 +106,12 @@ class Repository:
                 yield HistoryEntry(commit, state)
 
 
+def find_repository(session: Session) -> Repository | None:
+    """Open a repository at its newest commit; None when nothing was ever published there."""
+    tail = read_tail(session)
+    return Repository(session, tail.commit) if tail.commit.seq >= 0 else None
+
+
 def open_repository(store: Store, session: Session | None = None) -> Repository:
     """Open a repository at its newest commit.
 

@@ -40,7 +40,7 @@ class Finding:
 
     def to_problem(self) -> Problem:
         """Tell the finding as a problem."""
-        return Problem(what=f"{self.path}: {self.why}", fix=self.fix, id=self.id)
+        return Problem(what=f"{readable(self.path)}: {self.why}", fix=self.fix, id=self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,16 @@ PATH_RULES: tuple[_PathRule, ...] = (
             "*/.gnupg/private-keys-v1.d/*",
             "*/.pypirc",
             "*/.npmrc",
+            "*/.vault-token",
+            "*/.cargo/credentials*",
+            "*/.config/gh/hosts.yml",
+            "*/.config/containers/auth.json",
+            "*/.terraform.d/credentials*",
+            "*/.my.cnf",
+            "*/.pgpass",
+            "*.keytab",
+            "/etc/wireguard/*",
+            "/etc/NetworkManager/system-connections/*",
         ),
         "a file where credentials are kept",
         _REMOVE,
@@ -102,6 +112,11 @@ PATH_RULES: tuple[_PathRule, ...] = (
             "*/.ash_history",
             "*/.zsh_history",
             "*/.python_history",
+            "*/.node_repl_history",
+            "*/.psql_history",
+            "*/.mysql_history",
+            "*/.sqlite_history",
+            "*/.local/share/fish/fish_history",
             "*/.lesshst",
             "*/.viminfo",
         ),
@@ -132,7 +147,14 @@ PATH_RULES: tuple[_PathRule, ...] = (
     ),
     _PathRule(
         "CG667",
-        ("/var/lib/systemd/random-seed", "/var/lib/urandom/random-seed", "/etc/udev/rules.d/70-persistent-*"),
+        (
+            "/var/lib/systemd/random-seed",
+            "/var/lib/systemd/credential.secret",
+            "/var/lib/urandom/random-seed",
+            "/var/lib/NetworkManager/secret_key",
+            "/var/lib/cloud/instance*",
+            "/etc/udev/rules.d/70-persistent-*",
+        ),
         "state that must be different on each machine",
         _REMOVE,
     ),
@@ -160,6 +182,39 @@ CONTENT_RULES: tuple[_ContentRule, ...] = (
 )
 
 
+# A variable whose name says that its value is one to keep.
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)(?:$|_)",
+    re.IGNORECASE,
+)
+ENVIRONMENT_ID = "CG676"
+ENVIRONMENT_WHY = "a variable that is named as a secret"
+ENVIRONMENT_FIX = "make the container without it (a build needs no -e), or keep it with --allow env:NAME"
+
+
+def check_environment(environment: Iterable[str], *, allow: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """Return which variables of a container should not ship, sorted by name.
+
+    Args:
+        environment: `NAME=value` each.
+        allow: Shell patterns over `env:NAME` that the user vouches for.
+    """
+    pairs = [entry.partition("=")[::2] for entry in environment]
+    wanted = [(name, value) for name, value in pairs if value and not _matches(f"env:{name}", allow)]
+    return tuple(
+        sorted((found for name, value in wanted for found in _secret_in(name, value)), key=lambda f: f.path)
+    )
+
+
+def _secret_in(name: str, value: str) -> Iterator[Finding]:
+    hits = scan_content([value.encode("utf-8", "surrogateescape")])
+    rule = next((rule for rule in CONTENT_RULES if rule.id in hits), None)
+    if rule is not None:
+        yield Finding(f"env:{name}", rule.id, rule.why, ENVIRONMENT_FIX)
+    elif _SECRET_NAME.search(name):
+        yield Finding(f"env:{name}", ENVIRONMENT_ID, ENVIRONMENT_WHY, ENVIRONMENT_FIX)
+
+
 def check_changes(changes: Iterable[Change], *, allow: Sequence[str] = ()) -> tuple[Finding, ...]:
     """Return what among `changes` should not ship, sorted by path.
 
@@ -175,6 +230,15 @@ def check_changes(changes: Iterable[Change], *, allow: Sequence[str] = ()) -> tu
     return tuple(
         sorted((found for change in wanted for found in _findings(change)), key=lambda f: (f.path, f.id))
     )
+
+
+def readable(path: str) -> str:
+    r"""Return a path as it may be shown: what would steer a terminal is written as an escape.
+
+    >>> readable("/etc/a\x1b[2J")
+    '/etc/a\\x1b[2J'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
 
 
 def scan_content(chunks: Iterable[bytes]) -> tuple[str, ...]:

@@ -2,13 +2,29 @@
 
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
+from cosgen.build.container import ContainerSettings
 from cosgen.errors import VerificationError
-from cosgen.upgrade.audit import Change, ChangeKind, Finding, check_changes, scan_content
+from cosgen.repository.client_config import MachineFile
+from cosgen.upgrade.audit import (
+    Change,
+    ChangeKind,
+    Finding,
+    check_changes,
+    check_environment,
+    scan_content,
+)
+from cosgen.upgrade.channel_layer import CHANNEL_LABEL, channel_layer
+from cosgen.upgrade.delivery import Delivered
+from cosgen.upgrade.image import from_layers, push
+from cosgen.upgrade.oci import ImageFacts
+from cosgen.upgrade.registry_port import ImageRegistry
 from cosgen.upgrade.rootfs import Layer, union_layer
+from cosgen.upgrade.systems import DeliveryRequest, flavor_name
 
 _CHUNK = 1 << 20  # bytes
 
@@ -26,6 +42,12 @@ class ContainerSource(Protocol):
     def container_image(self, container: str) -> str:
         """Return the reference or id of the image that `container` was made from."""
 
+    def container_settings(self, container: str) -> ContainerSettings:
+        """Return environment and start command."""
+
+    def frozen(self, container: str) -> AbstractContextManager[None]:
+        """Let nothing in `container` run meanwhile."""
+
     def container_diff(self, container: str) -> Mapping[str, str]:
         """Return absolute path → "added", "changed" or "deleted", against the image."""
 
@@ -40,6 +62,7 @@ class ContainerReport:
     container: str
     image: str  # what it was made from
     platform: str  # os/arch[/variant]
+    settings: ContainerSettings
     changes: tuple[Change, ...]  # sorted by path
     findings: tuple[Finding, ...]  # what of it should not ship, sorted by path
 
@@ -53,23 +76,32 @@ def export_and_check(
 ) -> ContainerReport:
     """Export `container` to the file `target` and look through what differs from its image.
 
+    A running container stands still meanwhile, and both are taken before it goes on: nothing ships that was
+    not looked through.
+
     Args:
         engine: The engine the container lives in; the container may be running or stopped.
         container: Its name or id.
         target: File for the exported tar; the layer is made from it, so that what was checked is what ships.
         allow: Shell patterns over absolute paths that the user vouches for.
     """
-    diff = engine.container_diff(container)
-    with target.open("wb") as file:
-        for chunk in engine.export_container(container):
-            file.write(chunk)
+    with engine.frozen(container):
+        with target.open("wb") as file:
+            for chunk in engine.export_container(container):
+                file.write(chunk)
+        diff = engine.container_diff(container)
+    settings = engine.container_settings(container)
     changes = tuple(sorted((*_changes_in(target, diff), *_deleted(diff))))
     return ContainerReport(
         container=container,
         image=engine.container_image(container),
         platform=engine.container_platform(container),
+        settings=settings,
         changes=changes,
-        findings=check_changes(changes, allow=allow),
+        findings=(
+            *check_environment(settings.environment, allow=allow),
+            *check_changes(changes, allow=allow),
+        ),
     )
 
 
@@ -84,6 +116,45 @@ def squash(exported: Path, target: Path, report: ContainerReport) -> Layer:
     return union_layer([exported], target, title=f"container of {report.image}", exclude=_is_of_engine)
 
 
+def push_container(
+    registry: ImageRegistry,
+    request: DeliveryRequest,
+    report: ContainerReport,
+    exported: Path,
+    flavor: str,
+    files: Sequence[MachineFile],
+) -> Delivered:
+    """Push a container as the image of a channel, with the channel's files on top; no tag is moved.
+
+    Raises:
+        VerificationError: The report has findings.
+        PublishError: The container has a file where the channel's files need a folder (CG670).
+    """
+    layers = [squash(exported, exported.with_suffix(".layer"), report)]
+    if files:
+        with tarfile.open(exported, mode="r:") as tar:
+            present = [info.name.strip("/").removeprefix("./") for info in tar if not info.isdir()]
+        layers.append(channel_layer(files, exported.with_suffix(".channel"), present=present))
+    facts = ImageFacts(
+        platform=report.platform,
+        created=request.created,
+        labels={"org.opencontainers.image.base.name": report.image, CHANNEL_LABEL: request.channel},
+        command=report.settings.command,
+        entrypoint=report.settings.entrypoint,
+        environment=report.settings.environment,
+    )
+    name = flavor_name(request.images, flavor)
+    pushed = push(registry, name, [from_layers(layers, facts)], annotations=facts.labels)
+    return Delivered(
+        flavor=flavor,
+        name=name,
+        digest=pushed.digest,
+        platforms=pushed.platforms,
+        tags=(request.channel,),
+        container=True,
+    )
+
+
 def _is_of_engine(name: str) -> bool:
     return name in _ENGINE_FILES or name.startswith(_ENGINE_TREES)
 
@@ -91,21 +162,38 @@ def _is_of_engine(name: str) -> bool:
 def _changes_in(exported: Path, diff: Mapping[str, str]) -> Iterator[Change]:
     with tarfile.open(exported, mode="r:") as tar:
         for info in tar:
-            path = "/" + info.name.strip("/").removeprefix("./")
+            path = _as_told("/" + info.name.strip("/").removeprefix("./"))
             kind = diff.get(path)
             if kind is None or kind == ChangeKind.DELETED or _is_of_engine(path[1:]):
                 continue
-            hits = scan_content(_chunks(tar, info)) if info.isreg() else ()
-            yield Change(path, ChangeKind(kind), info.size if info.isreg() else 0, hits)
+            content = _content(tar, info)
+            hits = scan_content(_chunks(content)) if content else ()
+            yield Change(path, ChangeKind(kind), _size(tar, info), hits)
+
+
+def _as_told(path: str) -> str:
+    """Return a path as the engine tells it in JSON: bytes that are no UTF-8 become U+FFFD."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes] | None:
+    """Open a regular file, or what a hard link is another name of."""
+    try:
+        return tar.extractfile(info) if info.isreg() or info.islnk() else None
+    except KeyError:  # a hard link to nothing; `union_layer` refuses it
+        return None
+
+
+def _size(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int:
+    if not info.islnk():
+        return info.size if info.isreg() else 0
+    return next((member.size for member in tar.getmembers() if member.name == info.linkname), 0)
 
 
 def _deleted(diff: Mapping[str, str]) -> Iterable[Change]:
     return (Change(path, ChangeKind.DELETED) for path, kind in diff.items() if kind == ChangeKind.DELETED)
 
 
-def _chunks(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[bytes]:
-    file = tar.extractfile(info)
-    if file is None:
-        return
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     while chunk := file.read(_CHUNK):
         yield chunk

@@ -5,51 +5,29 @@ then what is attached to them, then the index by digest, and the tags last. So a
 leaves only unnamed bytes.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from cosgen.build.reference import ImageName, tag_problem
 from cosgen.build.registry import Manifest
 from cosgen.errors import Problem, PublishError, VerificationError
 from cosgen.upgrade.oci import (
-    EMPTY_BYTES,
     INDEX,
-    TITLE,
     Document,
     ImageFacts,
     image_config,
     image_index,
     image_manifest,
-    referrer,
-    referrers_index,
-    referrers_tag,
+    mappings_of,
+    platform_of,
+    read_json,
+    strange,
+    text_of,
 )
+from cosgen.upgrade.referrers import Attachment, attach
+from cosgen.upgrade.registry_port import ImageRegistry
 from cosgen.upgrade.rootfs import Layer, union_layer
-
-SBOM = "application/vnd.cyclonedx+json"
-PROVENANCE = "application/vnd.in-toto+json"
-
-
-class ImageRegistry(Protocol):
-    """The part of a registry client that images need."""
-
-    def find_manifest(self, name: ImageName, reference: str) -> Manifest | None:
-        """Return a manifest by tag or digest, or None."""
-
-    def find_digest(self, name: ImageName, reference: str) -> str | None:
-        """Return the digest a tag points at, or None."""
-
-    def has_blob(self, name: ImageName, digest: str) -> bool:
-        """Tell whether a blob is there."""
-
-    def put_blob(self, name: ImageName, content: bytes | Path, digest: str | None = None) -> str:
-        """Upload a blob unless it is there."""
-
-    def put_manifest(self, name: ImageName, reference: str, manifest: Manifest) -> str:
-        """Write a manifest under a tag or its digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +39,6 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attachment:
-    """A document that travels with an image as a referrer."""
-
-    media_type: str
-    title: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformImage:
     """The image of one platform, ready to push."""
 
@@ -78,6 +47,29 @@ class PlatformImage:
     config: Document
     manifest: Document
     attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """The image of one platform, as the registry has it."""
+
+    platform: str  # os/arch[/variant]
+    manifest: Mapping[str, object]
+    config: Mapping[str, object]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Annotations of the manifest, which are the labels too."""
+        found = self.manifest.get("annotations")
+        return {str(key): str(value) for key, value in found.items()} if isinstance(found, Mapping) else {}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Digests of the layers, lowest first."""
+        return tuple(
+            text_of(layer, "digest", "a layer")
+            for layer in mappings_of(self.manifest, "layers", "a manifest")
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +141,7 @@ def push(
         tags: New ones, absent or pointing here already; channel tags move with `move_tag`.
 
     Raises:
-        PublishError: Two images of one platform (CG653), no tag (CG473), a tag of another image (CG654).
+        PublishError: Two images of one platform (CG653), no tag (CG484), a tag of another image (CG654).
     """
     _check_platforms(images)
     _check_tags(tags)
@@ -197,15 +189,19 @@ def move_tag(
     if now == digest:
         return
     if now != expected:
-        raise PublishError(
-            Problem(
-                what=f"{name}:{tag} points at {now or 'nothing'}, expected {expected or 'nothing'}",
-                fix="somebody else moved it: look at `cosgen channel show`, then run the command again",
-                id="CG655",
-            )
-        )
+        raise PublishError(moved_problem(name, tag, now, expected))
     registry.put_manifest(name, tag, target)
     verify_tag(registry, name, tag, digest)
+
+
+def moved_problem(name: ImageName, tag: str, now: str | None, expected: str | None) -> Problem:
+    """Return the problem of a tag that somebody else moved."""
+    return Problem(
+        what=f"{name}:{tag} points at {now or 'nothing'}, expected {expected or 'nothing'}",
+        fix="somebody else moved it: look at `cosgen repo log`, and ask them; when theirs shall go, put back "
+        f"the image that was expected: cosgen image tag {tag} {expected or 'DIGEST'}",
+        id="CG655",
+    )
 
 
 def verify_tag(registry: ImageRegistry, name: ImageName, tag: str, digest: str) -> None:
@@ -226,16 +222,35 @@ def verify_tag(registry: ImageRegistry, name: ImageName, tag: str, digest: str) 
 
 
 def find_platforms(registry: ImageRegistry, name: ImageName, digest: str) -> Mapping[str, str]:
-    """Return platform → digest of its manifest, for an index that cosgen pushed; {} when it is absent."""
+    """Return platform → digest of its manifest, for an index that cosgen pushed; {} when it is absent.
+
+    Raises:
+        VerificationError: What is there is not readable as an index (CG672).
+    """
     found = registry.find_manifest(name, digest)
     if found is None or found.media_type != INDEX:
         return {}
-    platforms = {}
-    for entry in json.loads(found.data)["manifests"]:
-        spoken = entry.get("platform", {})
-        parts = [spoken.get("os", ""), spoken.get("architecture", ""), spoken.get("variant", "")]
-        platforms["/".join(part for part in parts if part)] = str(entry["digest"])
-    return platforms
+    where = f"{name}@{digest}"
+    entries = mappings_of(read_json(found.data, where), "manifests", where)
+    return {platform_of(entry.get("platform"), where): text_of(entry, "digest", where) for entry in entries}
+
+
+def read_image(registry: ImageRegistry, name: ImageName, digest: str) -> StoredImage:
+    """Return the manifest and config of one platform's image.
+
+    Raises:
+        VerificationError: It is not there, or not readable (CG672).
+    """
+    where = f"{name}@{digest}"
+    found = registry.find_manifest(name, digest)
+    if found is None:
+        raise VerificationError(strange(where, "it is not there"))
+    manifest = read_json(found.data, where)
+    described = manifest.get("config")
+    if not isinstance(described, Mapping):
+        raise VerificationError(strange(where, "it names no config"))
+    config = read_json(registry.get_blob(name, text_of(described, "digest", where)), f"the config of {where}")
+    return StoredImage(platform=platform_of(config, where), manifest=manifest, config=config)
 
 
 def _check_platforms(images: Sequence[PlatformImage]) -> None:
@@ -260,22 +275,7 @@ def _push_platform(registry: ImageRegistry, name: ImageName, image: PlatformImag
     registry.put_blob(name, image.config.data)
     registry.put_manifest(name, image.manifest.digest, _stored(image.manifest))
     for attachment in image.attachments:
-        _attach(registry, name, image.manifest, attachment)
-
-
-def _attach(registry: ImageRegistry, name: ImageName, subject: Document, attachment: Attachment) -> None:
-    """Push a referrer, and list it under the fallback tag, which every registry understands."""
-    blob = Document(media_type=attachment.media_type, data=attachment.data)
-    registry.put_blob(name, EMPTY_BYTES)
-    registry.put_blob(name, attachment.data)
-    entry = {**blob.descriptor, "annotations": {TITLE: attachment.title}}
-    document = referrer(subject, attachment.media_type, entry)
-    registry.put_manifest(name, document.digest, _stored(document))
-    tag = referrers_tag(subject.digest)
-    known = registry.find_manifest(name, tag)
-    listed = json.loads(known.data)["manifests"] if known else []
-    index = referrers_index(listed, document, attachment.media_type)
-    registry.put_manifest(name, tag, _stored(index))
+        attach(registry, name, image.manifest, attachment)
 
 
 def _create_tag(registry: ImageRegistry, name: ImageName, tag: str, index: Document) -> None:

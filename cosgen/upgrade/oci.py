@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cosgen.errors import Problem, VerificationError
 from cosgen.upgrade.rootfs import Layer
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -46,6 +47,8 @@ class ImageFacts:
     created: int  # seconds since 1970, UTC; SOURCE_DATE_EPOCH or the commit's time
     labels: Mapping[str, str]  # also written as annotations of the manifest
     command: tuple[str, ...] = ()  # what `docker run` starts; () for none
+    entrypoint: tuple[str, ...] = ()  # what it starts it with
+    environment: tuple[str, ...] = ()  # NAME=value
 
 
 def image_config(layers: Sequence[Layer], facts: ImageFacts) -> Document:
@@ -56,14 +59,17 @@ def image_config(layers: Sequence[Layer], facts: ImageFacts) -> Document:
         "created": created,
         "os": os_name,
         "architecture": arch,
-        "config": {"Labels": dict(sorted(facts.labels.items())), "Env": [_PATH]},
+        "config": {"Labels": dict(sorted(facts.labels.items())), "Env": _environment(facts)},
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
         "history": [{"created": created, "created_by": f"cosgen: {layer.title}"} for layer in layers],
     }
     if variant:
         config["variant"] = variant[0]
-    if facts.command:
-        config["config"] = {**_mapping(config["config"]), "Cmd": list(facts.command)}
+    starts = {"Cmd": list(facts.command), "Entrypoint": list(facts.entrypoint)}
+    config["config"] = {
+        **_mapping(config["config"]),
+        **{key: value for key, value in starts.items() if value},
+    }
     return _document(CONFIG, config)
 
 
@@ -75,15 +81,7 @@ def image_manifest(config: Document, layers: Sequence[Layer], facts: ImageFacts)
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": config.descriptor,
-            "layers": [
-                {
-                    "mediaType": LAYER,
-                    "digest": layer.digest,
-                    "size": layer.size,
-                    "annotations": {TITLE: layer.title},
-                }
-                for layer in layers
-            ],
+            "layers": [layer_entry(layer) for layer in layers],
             "annotations": dict(sorted(facts.labels.items())),
         },
     )
@@ -142,7 +140,88 @@ def referrers_index(known: Sequence[Mapping[str, object]], added: Document, arti
     )
 
 
+def extended_config(config: Mapping[str, object], layer: Layer, labels: Mapping[str, str]) -> bytes:
+    """Return a config with one more layer on top, and labels added."""
+    rootfs, settings = _mapping(config.get("rootfs")), _mapping(config.get("config"))
+    history = config.get("history")
+    step = {"created": config.get("created", _timestamp(0)), "created_by": f"cosgen: {layer.title}"}
+    changed = {
+        **config,
+        "config": {**settings, "Labels": {**_mapping(settings.get("Labels")), **labels}},
+        "rootfs": {**rootfs, "diff_ids": [*_list(rootfs.get("diff_ids")), layer.diff_id]},
+        "history": [*_list(history), step],
+    }
+    return _document(CONFIG, changed).data
+
+
+def extended_manifest(
+    manifest: Mapping[str, object], config: Mapping[str, object], layer: Layer, labels: Mapping[str, str]
+) -> bytes:
+    """Return a manifest with another config, one more layer on top, and annotations added."""
+    changed = {
+        **manifest,
+        "config": config,
+        "layers": [*_list(manifest.get("layers")), layer_entry(layer)],
+        "annotations": {**_mapping(manifest.get("annotations")), **labels},
+    }
+    return _document(MANIFEST, changed).data
+
+
+def layer_entry(layer: Layer) -> dict[str, object]:
+    """Return the descriptor of a layer in a manifest."""
+    notes = {TITLE: layer.title}
+    return {"mediaType": LAYER, "digest": layer.digest, "size": layer.size, "annotations": notes}
+
+
+def read_json(data: bytes, where: str) -> Mapping[str, object]:
+    """Return a JSON object that a registry sent; raises `VerificationError` (CG672) when it is none."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise VerificationError(strange(where, "it is not JSON")) from error
+    if not isinstance(found, dict):
+        raise VerificationError(strange(where, "it is not a JSON object"))
+    return found
+
+
+def mappings_of(document: Mapping[str, object], key: str, where: str) -> tuple[Mapping[str, object], ...]:
+    """Return a list of mappings; raises `VerificationError` (CG672) when it is none."""
+    found = document.get(key)
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise VerificationError(strange(where, f"`{key}` is not a list of objects"))
+    return tuple(found)
+
+
+def text_of(document: Mapping[str, object], key: str, where: str) -> str:
+    """Return a text; raises `VerificationError` (CG672) when it is none."""
+    found = document.get(key)
+    if not isinstance(found, str) or not found:
+        raise VerificationError(strange(where, f"`{key}` is not a text"))
+    return found
+
+
+def platform_of(value: object, where: str) -> str:
+    """Return `os/arch[/variant]` of an index entry's platform, or of a config."""
+    spoken = _mapping(value)
+    parts = (text_of(spoken, "os", where), text_of(spoken, "architecture", where), spoken.get("variant"))
+    return "/".join(str(part) for part in parts if part)
+
+
+def strange(where: str, why: str) -> Problem:
+    """Return the problem of something in a registry that is not what it should be."""
+    return Problem(
+        what=f"{where}: {why}",
+        fix="find out who else writes to the repository; push the image again: cosgen image push",
+        id="CG672",
+    )
+
+
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def _environment(facts: ImageFacts) -> list[str]:
+    has_path = any(entry.startswith("PATH=") for entry in facts.environment)
+    return [*facts.environment] if has_path else [_PATH, *facts.environment]
 
 
 def _document(media_type: str, value: object) -> Document:
@@ -152,6 +231,10 @@ def _document(media_type: str, value: object) -> Document:
 
 def _mapping(value: object) -> dict[str, object]:
     return dict(value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) else []
 
 
 def _timestamp(seconds: int) -> str:

@@ -173,10 +173,26 @@ def _write_member(
 
 def _as_copy(source: tarfile.TarFile, link: tarfile.TarInfo) -> tarfile.TarInfo:
     """Turn a hard link whose target another package replaced into a file with the old content."""
-    original = source.getmember(link.linkname)
+    original, seen = link, {link.name}
+    while original.islnk():
+        try:
+            original = source.getmember(original.linkname)
+        except KeyError:
+            raise BuildError(_dangling(link)) from None
+        if original.name in seen:
+            raise BuildError(_dangling(link))
+        seen.add(original.name)
     copy = original.replace(name=link.name, deep=True)
     copy.offset_data = original.offset_data
     return copy
+
+
+def _dangling(link: tarfile.TarInfo) -> Problem:
+    return Problem(
+        what=f"the hard link {link.name!r} has no file {link.linkname!r} in its archive",
+        fix="build the package again with cosgen, which never writes such links",
+        id="CG652",
+    )
 
 
 class _LayerWriter:

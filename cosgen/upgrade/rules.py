@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from cosgen.errors import Rule
-from cosgen.upgrade.audit import CONTENT_RULES, PATH_RULES
+from cosgen.upgrade.audit import CONTENT_RULES, ENVIRONMENT_FIX, ENVIRONMENT_ID, ENVIRONMENT_WHY, PATH_RULES
 
 _RULES = (
     Rule(
@@ -29,13 +29,13 @@ _RULES = (
         "CG654",
         "A tag of a version names another image",
         "Machines that pinned the tag would get a different system under the same name.",
-        "Bump the version of the package.",
+        "Bump the version of the package; give each repository and system its own `registry.images`.",
     ),
     Rule(
         "CG655",
         "A tag was moved by somebody else",
         "Moving it again would undo what they did.",
-        "Look at `cosgen channel show`, then run the command again.",
+        "Look at `cosgen repo log` and at the registry; put the tag back when what they did shall go.",
     ),
     Rule(
         "CG656",
@@ -61,6 +61,42 @@ _RULES = (
         "Its bytes are not those that were published.",
         "Run `cosgen repo fsck --deep`, and publish the package again.",
     ),
+    Rule(
+        "CG670",
+        "The channel's files have no folder",
+        "What the system has in place of the folder would be hidden, or the files would land elsewhere.",
+        "Let the system's package have a folder there, or set `upgrade.follow: none`.",
+    ),
+    Rule(
+        "CG671",
+        "The channel's files in an image are not those of its channel",
+        "Machines that boot it would follow something else: settings changed since, or it is foreign.",
+        "Push the channel's images again.",
+    ),
+    Rule(
+        "CG672",
+        "Something in the registry is not readable as what it should be",
+        "Somebody else wrote it, or it is damaged; nothing can be built on it.",
+        "Find out who else writes to the repository, and push the image again.",
+    ),
+    Rule(
+        "CG673",
+        "An image does not have the root filesystem of its channel's snapshot",
+        "Machines would get a system that nobody published.",
+        "Push the channel's images again, and find out who replaced them.",
+    ),
+    Rule(
+        "CG674",
+        "SBOM or provenance of an image is missing",
+        "Who looks for them finds nothing, or something else than what was published with the package.",
+        "Push the channel's images again.",
+    ),
+    Rule(
+        "CG675",
+        "The channel's files replace files of the system",
+        "What the package says there has no effect in the channel's images.",
+        "Leave them out of the package, or set `upgrade.follow: none` to keep them.",
+    ),
 )
 
 
@@ -71,6 +107,7 @@ def _leftover(id_: str, why: str, fix: str) -> Rule:
 _LEFTOVERS = (
     *(_leftover(rule.id, rule.why, rule.fix) for rule in PATH_RULES),
     *(_leftover(rule.id, rule.why, rule.fix) for rule in CONTENT_RULES),
+    _leftover(ENVIRONMENT_ID, ENVIRONMENT_WHY, ENVIRONMENT_FIX),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in (*_RULES, *_LEFTOVERS)})

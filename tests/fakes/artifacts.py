@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import zstandard
@@ -24,18 +24,15 @@ def make_artifact(
     flavor: str = "",
     arch: str = "x86_64",
     revision: str = "",
+    tar: bytes = b"",
 ) -> ArtifactRecord:
     """Write one finished artifact to a folder; the same arguments give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     fingerprint = f"{name}-{category}-{version}"
-    member = f"usr/share/{name}/data"
-    body = (content or f"{name} {version}\n").encode()
-    tar = io.BytesIO()
-    with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        info = tarfile.TarInfo(member)
-        info.size = len(body)
-        archive.addfile(info, io.BytesIO(body))
-    compressed = zstandard.ZstdCompressor(level=3).compress(tar.getvalue())
+    plain = tar or make_tar({f"usr/share/{name}/data": (content or f"{name} {version}\n").encode()})
+    with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
+        members = [info for info in archive if not info.isdir()]
+    compressed = zstandard.ZstdCompressor(level=3).compress(plain)
     found = find_arch(arch)
     assert found is not None
     record = ArtifactRecord(
@@ -58,18 +55,29 @@ def make_artifact(
         input_digest=digest(f"{fingerprint} {content} {flavor} {arch}".encode()),
         compression="zstd",
         archive=write(folder, f"{fingerprint}.package.tar.zst", compressed),
-        content_digest=digest(tar.getvalue()),
+        content_digest=digest(plain),
         metadata=write(folder, f"{fingerprint}.metadata.yaml", f'name: "{name}"\n'.encode()),
         sbom=write(
             folder, f"{fingerprint}.cdx.json", json.dumps({"bomFormat": "CycloneDX", "of": name}).encode()
         ),
         provenance=write(folder, f"{fingerprint}.intoto.json", b"{}"),
-        files=(member,),
-        installed_size=len(body),
+        files=tuple(info.name for info in members),
+        installed_size=sum(info.size for info in members),
         build={"seconds": 1.5, **({"revision": revision} if revision else {})},
     )
     (folder / f"{fingerprint}{RECORD_SUFFIX}").write_text(record.to_json(), encoding="utf-8")
     return record
+
+
+def make_tar(files: Mapping[str, bytes]) -> bytes:
+    """Return a tar of regular files; the same files give the same bytes."""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return tar.getvalue()
 
 
 def write(folder: Path, name: str, data: bytes) -> FileRef:

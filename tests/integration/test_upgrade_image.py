@@ -11,9 +11,7 @@ from cosgen.build.reference import ImageName, parse_name
 from cosgen.build.registry import Registry
 from cosgen.errors import PublishError, VerificationError
 from cosgen.upgrade.image import (
-    PROVENANCE,
     Archive,
-    Attachment,
     PlatformImage,
     compose,
     find_platforms,
@@ -21,6 +19,7 @@ from cosgen.upgrade.image import (
     push,
 )
 from cosgen.upgrade.oci import ImageFacts, referrers_tag
+from cosgen.upgrade.referrers import PROVENANCE, Attachment
 from tests.engines import DockerEngine
 from tests.engines import Registry as Server
 

@@ -1,0 +1,46 @@
+"""Unit tests for cosgen.upgrade.channel_layer."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from cosgen.errors import PublishError, VerificationError
+from cosgen.repository.client_config import MachineFile
+from cosgen.upgrade.channel_layer import channel_layer, read_channel_files, replaced_paths
+
+FILES = (MachineFile("/etc/luet/a.yaml", "a: 1\n"), MachineFile("/system/oem/b.yaml", "b: 2\n"))
+
+
+def test_the_layer_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    layer = channel_layer(FILES, tmp_path / "layer")
+    assert read_channel_files([layer.path.read_bytes()]) == {file.path: file.text for file in FILES}
+
+
+def test_the_same_files_are_the_same_layer(tmp_path: Path) -> None:
+    assert channel_layer(FILES, tmp_path / "1").digest == channel_layer(FILES, tmp_path / "2").digest
+
+
+def test_folders_that_the_system_has_stay_as_they_are(tmp_path: Path) -> None:
+    layer = channel_layer(FILES, tmp_path / "layer", present=["etc/passwd", "etc/luet/luet.yaml"])
+    with tarfile.open(layer.path) as tar:
+        assert [(info.name, info.mode) for info in tar if info.isdir()] == [
+            ("system", 0o755),
+            ("system/oem", 0o755),
+        ]
+
+
+def test_a_folder_that_is_a_link_in_the_system_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match=r"CG670.*/system") as raised:
+        channel_layer(FILES, tmp_path / "layer", present=["etc/luet", "system"])
+    assert len(raised.value.problems) == 2
+
+
+def test_files_of_the_system_that_are_replaced_are_known() -> None:
+    assert replaced_paths(FILES, ["etc/luet/a.yaml", "bin/sh"]) == ("/etc/luet/a.yaml",)
+
+
+@pytest.mark.parametrize("data", [b"", b"no gzip", b"\x1f\x8b\x08\x00"])
+def test_what_is_no_layer_of_files_is_told(data: bytes) -> None:
+    with pytest.raises(VerificationError, match="CG671"):
+        read_channel_files([data])
