@@ -124,6 +124,24 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{threading.get_ident()}-{path.name}")
 
 
+def sweep(folder: Path) -> None:
+    """Remove files that killed runs left half-written; their process ids are in the names."""
+    for path in folder.glob(f"{PARTIAL_PREFIX}*"):
+        process = path.name.removeprefix(PARTIAL_PREFIX).partition("-")[0]
+        if process.isascii() and process.isdigit() and not _is_alive(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def find_record(folder: Path, fingerprint: str) -> ArtifactRecord | None:
     """Return the record of a package whose files are all there with the sizes it names, or None.
 

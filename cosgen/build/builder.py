@@ -1,12 +1,11 @@
 """Builds packages: decides what is done already, makes the images that are missing, extracts artifacts."""
 
-import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from cosgen.build.artifact import PARTIAL_PREFIX, ArtifactRecord, find_record
+from cosgen.build.artifact import ArtifactRecord, find_record, sweep
+from cosgen.build.closure import artifacts_needed, images_beneath, with_joined
 from cosgen.build.exchange import artifact_tag, pull_artifact, push_artifact
 from cosgen.build.extract import Extracted, Extraction, extract
 from cosgen.build.images import ImageShop, Place
@@ -39,7 +38,7 @@ def build_packages(request: BuildRequest, tools: Tools, progress: Progress) -> B
     """
     started = time.monotonic()
     request.output.mkdir(parents=True, exist_ok=True)
-    _sweep(request.output)
+    sweep(request.output)
     return _Build(request, tools, progress).run(started)
 
 
@@ -83,61 +82,23 @@ class _Build:
     # --- Deciding what is to be done -------------------------------------------------------------------
 
     def _plan(self) -> None:
-        wanted = self._closure(self._request.targets)
-        missing = [item for item in wanted if not self._keep(item)]
+        graph, targets = self._request.graph, self._request.targets
+        ours = [item for item in with_joined(graph, targets) if not self._node(item).foundation]
+        missing = [item for item in ours if not self._keep(item)]
+        self._try_registry(missing)
         remote = self._ask_artifacts(missing)
         self._plan_pushes()
         building = [item for item in missing if item not in remote]
+        needed = artifacts_needed(graph, targets, building)
         for fingerprint in missing:
-            if fingerprint in remote and fingerprint in self._needed(building):
+            if fingerprint in remote and fingerprint in needed:
                 self._add_pull(fingerprint)
-        images = {key for item in building for key in self._image_closure(item)}
+        images = {key for item in building for key in images_beneath(graph, item)}
         if images:
             self._shop.locate(sorted(images), self._anew)
         for fingerprint in building:
-            if fingerprint in self._needed(building):
+            if fingerprint in needed:
                 self._add_extraction(fingerprint)
-
-    def _closure(self, targets: tuple[Fingerprint, ...]) -> list[Fingerprint]:
-        """Return the targets and every package whose artifact is joined into one of their images."""
-        found: dict[Fingerprint, None] = {}
-        todo = list(targets)
-        while todo:
-            fingerprint = todo.pop()
-            if fingerprint in found:
-                continue
-            found[fingerprint] = None
-            for key in self._image_closure(fingerprint):
-                todo.extend(self._image(key).join)
-        return sorted(found)
-
-    def _needed(self, building: list[Fingerprint]) -> set[Fingerprint]:
-        """Return whose artifacts matter: the targets, and what is joined for those that are built."""
-        needed = set(self._request.targets)
-        todo = [item for item in building if item in needed]
-        while todo:
-            for key in self._image_closure(todo.pop()):
-                new = set(self._image(key).join) - needed
-                needed |= new
-                todo.extend(item for item in new if item in building)
-        return needed
-
-    def _image_closure(self, fingerprint: Fingerprint) -> list[ImageKey]:
-        """Return the images a package's artifact may need, its copies' included."""
-        node = self._node(fingerprint)
-        if node.package.spec.is_empty or not node.images:
-            return []
-        found: dict[ImageKey, None] = {}
-        todo = [node.images[-1]]
-        while todo:
-            key = todo.pop()
-            if key in found:
-                continue
-            found[key] = None
-            image = self._image(key)
-            todo.extend([image.parent] if image.parent else [])
-            todo.extend(key for item in image.copies for key in self._node(item).images[-1:])
-        return list(found)
 
     def _keep(self, fingerprint: Fingerprint) -> bool:
         if self._request.rebuild and fingerprint in self._request.targets:
@@ -152,6 +113,13 @@ class _Build:
             self._status[fingerprint] = Status.KEPT
             self._records[fingerprint] = record
         return same
+
+    def _try_registry(self, missing: list[Fingerprint]) -> None:
+        """Learn before anything is built, and not afterwards, that the registry refuses or is not there."""
+        cache = self._tools.cache
+        if missing and cache is not None and self._request.push and not self._request.pull:
+            tag = artifact_tag(self._node(missing[0]).input_digest)
+            self._tools.registry().find_digest(cache, tag)
 
     def _ask_artifacts(self, missing: list[Fingerprint]) -> set[Fingerprint]:
         cache = self._tools.cache
@@ -212,7 +180,14 @@ class _Build:
                 self._add_image(other)
             needs = [f"image:{other}" for other in below]
             needs += [f"artifact:{item}" for item in image.join]
+            for item in image.join:
+                self._add_fetch(item)
         self._add(name, image.fingerprint, tuple(needs), lambda: self._shop.make(key))
+
+    def _add_fetch(self, item: Fingerprint) -> None:
+        """Add the fetching of what a foundation built, once."""
+        if self._node(item).foundation and f"artifact:{item}" not in self._tasks:
+            self._add(f"artifact:{item}", item, (), lambda: self._fetch(item))
 
     # --- Doing it --------------------------------------------------------------------------------------
 
@@ -237,6 +212,16 @@ class _Build:
                 raise BuildError(problem("CG480", f"the artifact of {item} went away while it was pulled"))
             self._status[item] = Status.PULLED
             self._records[item] = records[0]
+            good = True
+        finally:
+            self._progress.done(name, ok=good)
+
+    def _fetch(self, item: Fingerprint) -> None:
+        name = f"artifact {self._node(item).package.human} of {self._node(item).foundation}"
+        self._progress.step(name)
+        good = False
+        try:
+            self._request.fetch_finished(item)
             good = True
         finally:
             self._progress.done(name, ok=good)
@@ -380,21 +365,3 @@ class _Build:
             what = f"{human} retrieves {', '.join(node.package.spec.retrieve)}"
             found.append(problem("CG457", what, origin=node.package.origin, warning=True))
         return tuple(found)
-
-
-def _sweep(output: Path) -> None:
-    """Remove files that killed runs left half-written; their process ids are in the names."""
-    for path in output.glob(f"{PARTIAL_PREFIX}*"):
-        process = path.name.removeprefix(PARTIAL_PREFIX).partition("-")[0]
-        if process.isascii() and process.isdigit() and not _is_alive(int(process)):
-            path.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,6 +1,8 @@
 """The one door to the container engine: Docker, or Podman through its compatible socket."""
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import docker.errors
 import requests
 
 from cosgen.build.buildkit import BuildkitProcess, find_buildkit
+from cosgen.build.classic import BROKEN_LINES, ClassicBuild
 from cosgen.build.container import Containers
 from cosgen.build.credentials import Credentials
 from cosgen.build.reference import parse_reference
@@ -22,6 +25,7 @@ from cosgen.errors import BuildError, MissingToolError
 LABEL = "org.cosgen.input-digest"
 _PING_SECONDS = 5
 _CALL_SECONDS = 24 * 3600
+_SETTLE_SECONDS = 10  # for the engine to end a build that was stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,8 @@ class Engine:
         self._client = client
         self._api: Any = client.api  # the SDK's types lack half of its methods
         self._environment = dict(environment)
-        self._running: set[BuildkitProcess] = set()
+        self._running: set[BuildkitProcess | ClassicBuild] = set()
+        self._made: set[str] = set()  # input digests of what was built
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self.info = info
@@ -94,8 +99,8 @@ class Engine:
         self._stopped.set()
         with self._lock:
             running = tuple(self._running)
-        for process in running:
-            process.stop()
+        for build in running:
+            build.stop()
 
     def tags(self, repository: str) -> dict[str, str]:
         """Return the local tags of a repository with their image ids, in one request."""
@@ -125,10 +130,12 @@ class Engine:
         """
         if self._stopped.is_set():
             raise BuildError(problem("CG492", f"{job.tag} was not built: stopped"))
+        self._made.add(job.labels.get(LABEL, ""))
         if self.info.builder == "BuildKit":
-            self._build_with_command(job, log)
+            process = BuildkitProcess(self.info.command, job, self.info.url, self._environment)
+            self._run(process, job, log)
         else:
-            self._build_with_sdk(job, log)
+            self._run(ClassicBuild(self._api, job), job, log)
         image = self.find_image(job.tag)
         if image is None:
             raise BuildError(problem("CG451", f"the engine built {job.tag} and does not have it"))
@@ -220,50 +227,49 @@ class Engine:
         with _calls(f"save {reference}"):
             yield from self._api.get_image(reference, chunk_size=1 << 20)
 
-    def prune(self) -> int:
-        """Remove dangling images and stopped containers that carry our label; return how many images."""
-        with _calls("prune"):
-            self._api.prune_containers(filters={"label": [LABEL]})
-            found = self._api.prune_images(filters={"dangling": True, "label": [LABEL]})
-        return len(found.get("ImagesDeleted") or ())
+    def prune(self) -> None:
+        """Remove what this connection's builds left: stopped containers and images without a name.
 
-    def _build_with_command(self, job: ImageJob, log: Log) -> None:
-        process = BuildkitProcess(self.info.command, job, self.info.url, self._environment)
+        Others may build at the same time, and what looks left over is in use there; so only images of input
+        digests that were built here are touched. The engine takes a moment to end a build that was stopped.
+        """
+        until = time.monotonic() + (_SETTLE_SECONDS if self._stopped.is_set() else 0)
+        with _calls("prune"):
+            while self._prune_containers() and time.monotonic() < until:
+                time.sleep(0.1)
+            for image in self._api.images(filters={"dangling": True, "label": [LABEL]}):
+                if (image.get("Labels") or {}).get(LABEL) in self._made:
+                    self._remove(image["Id"])
+
+    def _prune_containers(self) -> bool:
+        """Remove containers that builds of ours left; tell whether some are there still."""
+        found = self._api.containers(all=True, filters={"label": [LABEL]})
+        mine = [item for item in found if (item.get("Labels") or {}).get(LABEL) in self._made]
+        for item in mine:
+            if item.get("State") != "running":
+                with contextlib.suppress(docker.errors.APIError):  # it was just removed by the engine
+                    self._api.remove_container(item["Id"])
+        return bool(mine)
+
+    def _remove(self, image: str) -> None:
+        with contextlib.suppress(docker.errors.APIError):  # gone, or somebody's after all
+            self._api.remove_image(image)
+
+    def _run(self, build: BuildkitProcess | ClassicBuild, job: ImageJob, log: Log) -> None:
         with self._lock:
-            self._running.add(process)
+            self._running.add(build)
         try:
-            code = process.run(log)
+            with _calls(f"build {job.tag}"):
+                code = build.run(log)
         finally:
             with self._lock:
-                self._running.discard(process)
+                self._running.discard(build)
         if self._stopped.is_set():
             raise BuildError(problem("CG492", f"{job.tag} was not built: stopped"))
         if code:
+            with _calls(f"build {job.tag}"):
+                self._api.ping()  # when nothing answers, that is what is wrong
             raise BuildError(problem("CG451", f"{job.tag}: the build ended with code {code}"))
-
-    def _build_with_sdk(self, job: ImageJob, log: Log) -> None:
-        with _calls(f"build {job.tag}"), job.context() as context:
-            for line in self._api.build(
-                fileobj=context,
-                custom_context=True,
-                dockerfile=job.dockerfile,
-                tag=job.tag,
-                buildargs=dict(job.arguments),
-                labels=dict(job.labels),
-                platform=job.platform or None,
-                network_mode=job.network or None,
-                nocache=job.no_cache,
-                rm=True,
-                forcerm=True,
-                decode=True,
-            ):
-                if self._stopped.is_set():
-                    raise BuildError(problem("CG492", f"{job.tag} was not built: stopped"))
-                if text := line.get("stream"):
-                    log(str(text).rstrip("\n"))
-                if text := line.get("error"):
-                    log(str(text))
-                    raise BuildError(problem("CG451", f"{job.tag}: {text}"))
 
 
 def connect(environment: Mapping[str, str], *, builder: str = "") -> Engine:
@@ -377,7 +383,7 @@ def _calls(what: str) -> Iterator[None]:
     except docker.errors.DockerException as error:
         rule = "CG480" if what.startswith(("pull ", "push ")) else "CG451"
         _raise_error({"error": str(getattr(error, "explanation", "") or error)}, what, rule)
-    except requests.RequestException as error:
+    except BROKEN_LINES as error:
         raise BuildError(problem("CG450", f"the engine went away while it was to {what}: {error}")) from error
 
 

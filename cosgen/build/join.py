@@ -18,11 +18,25 @@ from cosgen.errors import VerificationError
 _BLOCK = 1 << 20
 
 
-def stream_join(folder: Path, records: Sequence[ArtifactRecord]) -> Iterator[bytes]:
-    """Yield a tar of what is seen when the artifacts are laid over each other, each name once.
+@dataclass(frozen=True, slots=True)
+class JoinPart:
+    """One archive that goes into a join."""
+
+    path: Path
+    digest: str  # "sha256:" + 64 hex of the archive as stored
+    compression: str  # "zstd", "gzip" or "none"
+
+
+def part_of(folder: Path, record: ArtifactRecord) -> JoinPart:
+    """Return the archive of an artifact that lies in a folder."""
+    return JoinPart(folder / record.archive.name, record.archive.digest, record.compression)
+
+
+def stream_join(parts: Sequence[JoinPart]) -> Iterator[bytes]:
+    """Yield a tar of what is seen when archives are laid over each other, each name once.
 
     Raises:
-        VerificationError: An artifact's bytes are not those of its record.
+        VerificationError: An archive's bytes are not those of its digest.
     """
     reading, writing = os.pipe()
     errors: list[BaseException] = []
@@ -30,7 +44,7 @@ def stream_join(folder: Path, records: Sequence[ArtifactRecord]) -> Iterator[byt
     def write() -> None:
         try:
             with os.fdopen(writing, "wb", _BLOCK) as target:
-                _write(folder, records, target)
+                _write(parts, target)
         except BaseException as error:  # noqa: BLE001 - it is raised in the reading thread
             errors.append(error)
 
@@ -45,20 +59,20 @@ def stream_join(folder: Path, records: Sequence[ArtifactRecord]) -> Iterator[byt
         raise errors[0]
 
 
-def _write(folder: Path, records: Sequence[ArtifactRecord], target: IO[bytes]) -> None:
-    plans = _plan([_names(folder, record) for record in records])
+def _write(parts: Sequence[JoinPart], target: IO[bytes]) -> None:
+    plans = _plan([_names(part) for part in parts])
     with tarfile.open(
         fileobj=target, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
     ) as tar:
         tar.copybufsize = _BLOCK  # type: ignore[attr-defined]  # not in typeshed
-        for record, plan in zip(records, plans, strict=True):
-            with (folder / record.archive.name).open("rb") as file:
+        for part, plan in zip(parts, plans, strict=True):
+            with part.path.open("rb") as file:
                 hashing = _Hashing(file)
-                with open_archive(cast("IO[bytes]", hashing), record.compression) as archive:
+                with open_archive(cast("IO[bytes]", hashing), part.compression) as archive:
                     _copy(archive, tar, plan)
                 hashing.drain()
-                if hashing.digest != record.archive.digest:
-                    what = f"{record.archive.name} has other bytes than its record says"
+                if hashing.digest != part.digest:
+                    what = f"{part.path.name} has other bytes than its record says"
                     raise VerificationError(problem("CG490", what))
 
 
@@ -88,11 +102,8 @@ class _Name:
     link: str  # of a hard link
 
 
-def _names(folder: Path, record: ArtifactRecord) -> list[_Name]:
-    with (
-        (folder / record.archive.name).open("rb") as file,
-        open_archive(file, record.compression) as archive,
-    ):
+def _names(part: JoinPart) -> list[_Name]:
+    with part.path.open("rb") as file, open_archive(file, part.compression) as archive:
         return [_Name(info.name, info.isdir(), info.linkname if info.islnk() else "") for info in archive]
 
 

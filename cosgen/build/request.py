@@ -1,12 +1,13 @@
 """What is asked of a build, and what it reports."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from cosgen.build.archive import Compression
+from cosgen.build.join import JoinPart
 from cosgen.build.provenance import Builder
 from cosgen.errors import Problem
 from cosgen.graph.model import Fingerprint, Graph
@@ -57,10 +58,22 @@ class BuildRequest:
     deadline: float | None = None  # time.monotonic()
     compression: Compression = field(default_factory=Compression)
     epoch: int | None = None  # SOURCE_DATE_EPOCH
+    foundation: Callable[[Fingerprint], JoinPart] | None = None  # fetches what a foundation built
     network: str = ""  # of commands in builds; "" for the engine's default
     builder: Builder = field(default_factory=Builder)
     estimates: Mapping[str, float] = field(default_factory=dict)  # fingerprint -> seconds
     layer_ways: Sequence[str] = ("overlay2", "registry", "save")
+
+    def fetch_finished(self, package: Fingerprint) -> JoinPart:
+        """Return the archive of a foundation's package, fetched when it is not there.
+
+        Raises:
+            PublishError: The foundation cannot be read.
+            VerificationError: The archive is not there any more, or not what was pinned.
+        """
+        if self.foundation is None:
+            raise AssertionError("whoever has packages of foundations knows how to fetch them")
+        return self.foundation(package)
 
 
 class Status(StrEnum):

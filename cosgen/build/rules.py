@@ -10,7 +10,7 @@ _RULES = (
         "CG450",
         "No container engine answers",
         "Images are built by Docker, or by Podman through its compatible socket; there is no other way.",
-        "Start the engine, or point DOCKER_HOST at its socket.",
+        "Start the engine, or point DOCKER_HOST at its socket; then run again: what is done is kept.",
     ),
     Rule(
         "CG451",
@@ -187,6 +187,12 @@ _RULES = (
         "No such container",
         "Only a container of the engine can become an image.",
         "Look at `docker ps --all` for its name or id.",
+    ),
+    Rule(
+        "CG497",
+        "A file cannot be read or written",
+        "The disk is full, or the folder belongs to somebody else; nothing half-written is kept.",
+        "Make room or give rights, then run again: what is done is kept.",
     ),
 )
 

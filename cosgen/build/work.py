@@ -156,11 +156,18 @@ def _run(task: Task, state: _State) -> TaskResult:
     except CosgenError as error:
         outcome = Outcome.STOPPED if state.stopping else Outcome.FAILED
         return TaskResult(outcome, time.monotonic() - started, error.problems)
+    except OSError as error:
+        return TaskResult(Outcome.FAILED, time.monotonic() - started, (_file_problem(task, error),))
     except BaseException as error:  # noqa: BLE001 - raised in the calling thread
         state.bug = state.bug or error
         state.stopping = True
         return TaskResult(Outcome.FAILED, time.monotonic() - started)
     return TaskResult(Outcome.DONE, time.monotonic() - started)
+
+
+def _file_problem(task: Task, error: OSError) -> Problem:
+    place = f" ({error.filename})" if error.filename else ""
+    return problem("CG497", f"{task.name or task.key}: {error.strerror or error}{place}")
 
 
 def _settle(key: str, result: TaskResult, tasks: Mapping[str, Task], state: _State, keep_going: bool) -> None:

@@ -20,10 +20,10 @@ from cosgen.cli.building import (
     deadline_of,
     finish,
     make_request,
-    open_workshop,
     output_folder,
     select_targets,
     unbuildable,
+    workshop_of,
     write_results,
 )
 from cosgen.cli.context import ProjectOptions, project_options
@@ -108,8 +108,7 @@ def command(
     words = (*packages, *listed.replace(",", " ").split())
     if not words and not everything and not only_affected:
         raise click.UsageError("name packages, or say --all or --affected")
-    workshop = open_workshop(options, BuildOptions(**shared, deadline=deadline_of(timeout)))
-    try:
+    with workshop_of(options, BuildOptions(**shared, deadline=deadline_of(timeout))) as workshop:
         changed = _changed_paths(workshop, since) if only_affected else None
         kept = _kept_keys(plan_file)
         reports = []
@@ -121,8 +120,6 @@ def command(
             targets = tuple(item for item in targets if _key(graph, item) not in kept)
             reports.append(build_variant(workshop, graph, targets, output_folder(workshop, key)))
         finish(workshop, reports)
-    finally:
-        workshop.close()
 
 
 def build_variant(

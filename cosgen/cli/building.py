@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +20,14 @@ from cosgen.build.rules import problem
 from cosgen.build.summary import summary_json, summary_markdown, totals
 from cosgen.build.tools import Tools
 from cosgen.cli.context import ProjectOptions, source_date_epoch, tell_problems
-from cosgen.cli.foundations import load_project
+from cosgen.cli.foundations import Grounded, load_grounded
 from cosgen.cli.progress import PlainProgress, make_progress
 from cosgen.errors import BuildError, ManifestError, Problem, Severity
 from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Fingerprint, Graph, Node
 from cosgen.graph.plan_model import PlanNode, package_key
 from cosgen.manifest.loader import load_tree
-from cosgen.manifest.lock import PATH as LOCK_PATH
-from cosgen.manifest.lock import Lock, read_lock
+from cosgen.manifest.lock import Lock
 from cosgen.manifest.platform import Variant, find_arch
 from cosgen.manifest.project import Project
 from cosgen.pipeline.results import RESULT_SUFFIX, Result, State
@@ -66,18 +67,49 @@ class BuildOptions:
 class Workshop:
     """A project read and thought through, and the tools to build it with."""
 
-    project: Project
+    grounded: Grounded
     graphs: Mapping[str, Graph]  # by Variant.key
-    lock: Lock
     options: BuildOptions
     tools: Tools
     progress: PlainProgress
     builder: Builder
 
+    @property
+    def project(self) -> Project:
+        """The project."""
+        return self.grounded.project
+
+    @property
+    def lock(self) -> Lock:
+        """What pins it."""
+        return self.grounded.lock
+
     def close(self) -> None:
         """End bars and connections."""
         self.progress.close()
         self.tools.close()
+
+
+@contextmanager
+def workshop_of(project_options: ProjectOptions, options: BuildOptions) -> Iterator[Workshop]:
+    """Have a workshop, closed at the end. SIGTERM, by which CI cancels, ends a build in order as Ctrl-C does.
+
+    Raises:
+        ManifestError: As `open_workshop`.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        workshop = open_workshop(project_options, options)
+        try:
+            yield workshop
+        finally:
+            workshop.close()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def open_workshop(project_options: ProjectOptions, options: BuildOptions) -> Workshop:
@@ -86,25 +118,23 @@ def open_workshop(project_options: ProjectOptions, options: BuildOptions) -> Wor
     Raises:
         ManifestError: The settings have errors; packages with errors only fail when they are built.
     """
-    project = load_project(
+    grounded = load_grounded(
         project_options.project,
         trees=project_options.trees,
         values=project_options.values,
         environment=dict(os.environ),
     )
-    problems: list[Problem] = list(project.problems)
-    lock = _read_lock(Path(project.root), problems)
-    if errors := [item for item in problems if item.severity is Severity.ERROR]:
+    project, lock = grounded.project, grounded.lock
+    if errors := [item for item in grounded.problems if item.severity is Severity.ERROR]:
         raise ManifestError(*errors)
     registry = project.config.registry
     progress = make_progress(os.environ, verbose=options.verbose, quiet=options.quiet)
     return Workshop(
-        project=project,
+        grounded=grounded,
         graphs={
             variant.key: _think(project, variant, lock)
             for variant in project_options.select_variants(project.variants)
         },
-        lock=lock,
         options=options,
         tools=Tools(
             lambda: _connect(options, progress),
@@ -145,6 +175,7 @@ def make_request(
         deadline=options.deadline,
         compression=Compression(format=compression.format, level=compression.level),
         epoch=source_date_epoch(),
+        foundation=workshop.grounded.fetcher(variant),
         network=options.network,
         builder=workshop.builder,
     )
@@ -166,9 +197,14 @@ def select_targets(
     for word in words:
         human, _, version = word.partition("@")
         nodes = [node for node in graph.nodes.values() if node.package.human == human]
+        theirs = next((node.foundation for node in nodes if node.foundation), "")
+        nodes = [node for node in nodes if not node.foundation]
         if version:
             nodes = [node for node in nodes if node.package.definition.version == version]
-        if not nodes:
+        if theirs and not nodes:
+            what = f"{word} is a package of the foundation {theirs}, and is not built here"
+            problems.append(problem("CG491", what, fix="leave it out; what needs it takes it from there"))
+        elif not nodes:
             problems.append(problem("CG491", f"there is no package {word!r} in {graph.tree.variant.key}"))
         elif len(nodes) > 1:
             versions = ", ".join(node.package.definition.version for node in nodes)
@@ -185,6 +221,7 @@ def all_targets(workshop: Workshop, graph: Graph) -> tuple[Fingerprint, ...]:
         fingerprint
         for fingerprint in graph.order
         if (human := graph.nodes[fingerprint].package.human)
+        and not graph.nodes[fingerprint].foundation
         and (selected is None or human in selected)
         and workshop.project.skipped(graph.tree.variant, human) is None
     )
@@ -306,13 +343,6 @@ def platform_of(variant: Variant) -> str:
     """Return the OCI platform of a variant."""
     arch = find_arch(variant.arch)
     return arch.oci if arch else f"linux/{variant.arch}"
-
-
-def _read_lock(root: Path, problems: list[Problem]) -> Lock:
-    try:
-        return read_lock((root / LOCK_PATH).read_text("utf-8"), problems)
-    except FileNotFoundError:
-        return Lock()
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:

@@ -1,7 +1,8 @@
 """Reading a project with what it is built on: its foundations, exactly as cosgen.lock pins them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from cosgen.manifest.platform import Variant
 from cosgen.manifest.project import CONFIG, FoundationConfig, Project
 
 if TYPE_CHECKING:
+    from cosgen.build.join import JoinPart
+    from cosgen.graph.model import Fingerprint
     from cosgen.repository.foundation import FoundationPlace, PinnedFoundation
     from cosgen.repository.record import PackageRecord
 
@@ -23,6 +26,20 @@ class Grounded:
     project: Project
     lock: Lock
     foundations: "tuple[PinnedFoundation, ...]" = ()
+
+    problems: tuple[Problem, ...] = ()  # of the settings and of the lock file
+
+    def fetcher(self, variant: Variant) -> "Callable[[Fingerprint], JoinPart]":
+        """Return what has the archive of a foundation's package here, fetched when it is not."""
+        from cosgen.build.join import JoinPart  # noqa: PLC0415 - seldom needed
+
+        records = cache(lambda: self.records(variant))
+
+        def fetch(package: "Fingerprint") -> JoinPart:
+            foundation, record = records()[package]
+            return JoinPart(foundation.archive(record), record.archive.digest, record.compression)
+
+        return fetch
 
     def records(self, variant: Variant) -> "dict[str, tuple[PinnedFoundation, PackageRecord]]":
         """Return all that foundations offer to a variant, by fingerprint; of two the first counts."""
@@ -63,10 +80,10 @@ def load_grounded(
     lock = load_lock(root, problems)
     is_sound = not any(item.severity is Severity.ERROR for item in project.problems)
     if not project.config.foundations or not is_sound:
-        return Grounded(project, lock)
+        return Grounded(project, lock, problems=(*project.problems, *problems))
     if problems:
         raise ManifestError(*problems)
-    return ground(project, lock, environment)
+    return replace(ground(project, lock, environment), problems=project.problems)
 
 
 def load_lock(root: Path, problems: list[Problem]) -> Lock:

@@ -17,8 +17,8 @@ from cosgen.cli.building import (
     Workshop,
     deadline_of,
     finish,
-    open_workshop,
     output_folder,
+    workshop_of,
     write_found,
 )
 from cosgen.cli.context import ProjectOptions, project_options
@@ -70,8 +70,7 @@ def command(
     """
     deadline = deadline_of(minutes)
     plan = _read_plan(plan_file)
-    workshop = open_workshop(options, BuildOptions(**shared, deadline=deadline))
-    try:
+    with workshop_of(options, BuildOptions(**shared, deadline=deadline)) as workshop:
         nodes = [node for node in plan.to_build if node.variant in workshop.graphs]
         if index >= count:
             raise click.UsageError(f"--index counts from 0 and is below --count {count}")
@@ -95,8 +94,6 @@ def command(
             file=sys.stderr,
         )
         finish(workshop, reports)
-    finally:
-        workshop.close()
 
 
 def _build(workshop: Workshop, node: PlanNode, reports: list[BuildReport]) -> Status:

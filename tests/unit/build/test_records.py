@@ -9,7 +9,7 @@ import pytest
 
 from cosgen.build.archive import Compression, open_archive, write_archive
 from cosgen.build.artifact import ArtifactRecord, FileRef, file_ref, find_record, read_records, store_record
-from cosgen.build.join import stream_join
+from cosgen.build.join import part_of, stream_join
 from cosgen.build.request import BuildReport, PackageResult, Status
 from cosgen.build.rules import RULES, problem
 from cosgen.build.selection import Content, select
@@ -63,7 +63,7 @@ def test_a_record_may_not_name_files_elsewhere(tmp_path: Path) -> None:
 
 
 def joined(tmp_path: Path, *records: ArtifactRecord) -> dict[str, bytes | str]:
-    data = b"".join(stream_join(tmp_path, records))
+    data = b"".join(stream_join([part_of(tmp_path, record) for record in records]))
     found: dict[str, bytes | str] = {}
     with open_archive(io.BytesIO(data), "none") as tar:
         for info in tar:
@@ -90,7 +90,7 @@ def test_a_hard_link_to_a_hidden_file_keeps_its_bytes(tmp_path: Path) -> None:
 def test_a_join_refuses_an_artifact_with_other_bytes(tmp_path: Path) -> None:
     one = record(tmp_path, "one", file("a", b"x"))
     with pytest.raises(VerificationError):
-        list(stream_join(tmp_path, [replace(one, archive=replace(one.archive, digest="sha256:00"))]))
+        list(stream_join([replace(part_of(tmp_path, one), digest="sha256:00")]))
 
 
 def report() -> BuildReport:
