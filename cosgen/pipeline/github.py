@@ -196,7 +196,7 @@ def _condition_parts(condition: Condition, tasks: Mapping[str, str]) -> list[str
     if condition.work or condition.workers:
         parts.append("needs.plan.outputs.work == 'true'")
     if condition.workers:
-        parts.append(f"needs.plan.outputs.workers_{condition.workers} != '[]'")
+        parts.append(f"contains(needs.plan.outputs.workers_{condition.workers}, '0')")  # one is numbered 0
     if condition.left:
         parts.append(f"needs.{condition.left}.outputs.left == 'true'")
     if condition.todo:
