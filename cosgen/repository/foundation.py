@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cosgen.build.images import package_tag
+from cosgen.build.image_maker import package_tag
 from cosgen.errors import CosgenError, Origin, PublishError, VerificationError
 from cosgen.manifest.config import FoundationConfig
 from cosgen.manifest.foundation import Foundation, FoundationPackage, choose_parts, decode_package
