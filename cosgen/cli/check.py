@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
 
@@ -9,15 +11,19 @@ from cosgen.cli.context import (
     ProjectOptions,
     format_option,
     project_options,
+    read_project_lock,
     source_date_epoch,
     tell_problems,
 )
+from cosgen.cli.emitting import Emitter, present_files
+from cosgen.cli.foundations import load_project
 from cosgen.errors import ManifestError, Origin, Problem, Severity
-from cosgen.graph.graph import think
+from cosgen.graph.graph import think_variant
+from cosgen.graph.model import Graph
 from cosgen.manifest.lints import lint_project
-from cosgen.manifest.loader import load_project, load_tree
+from cosgen.manifest.loader import load_tree
 from cosgen.manifest.project import Project
-from cosgen.manifest.tree import Tree
+from cosgen.pipeline.drift import find_drift, is_ours
 
 _EPILOG = """\b
 Examples:
@@ -31,16 +37,51 @@ def find_problems(
     project: Project, options: ProjectOptions, epoch: int | None
 ) -> tuple[tuple[Problem, ...], int]:
     """Return every problem of a project, sorted by place, and the number of packages looked at."""
-    trees: list[Tree] = []
-    problems: dict[Problem, None] = dict.fromkeys(project.problems)
-    for variant in options.select_variants(project.variants):
-        tree = load_tree(project, variant, source_date_epoch=epoch)
-        trees.append(tree)
-        problems.update(dict.fromkeys(tree.problems))
-        problems.update(dict.fromkeys(think(tree, compat=project.config.compat).problems))
-    problems.update(dict.fromkeys(lint_project(project, trees)))
-    ordered = sorted(problems, key=lambda item: (item.origin or Origin(""), item.id, item.what))
-    return tuple(ordered), len({package.fingerprint for tree in trees for package in tree.packages})
+    found = list(project.problems)
+    lock = read_project_lock(options.project, found)
+    graphs = [
+        think_variant(project, load_tree(project, variant, source_date_epoch=epoch), lock)
+        for variant in options.select_variants(project.variants)
+    ]
+    for graph in graphs:
+        found += graph.problems
+    found += lint_project(project, [graph.tree for graph in graphs])
+    if options == ProjectOptions(project=options.project) and not _errors(found):
+        found += find_drifted(project, options.project, graphs)
+    ordered = sorted(dict.fromkeys(found), key=lambda item: (item.origin or Origin(""), item.id, item.what))
+    return tuple(ordered), len({package.fingerprint for graph in graphs for package in graph.tree.packages})
+
+
+def find_drifted(project: Project, root: Path, graphs: Sequence[Graph]) -> Iterator[Problem]:
+    """Tell which pipelines are not what `cosgen ci` would write, for providers that have any of ours.
+
+    Args:
+        project: A project without errors.
+        root: Its folder.
+        graphs: The graphs of all its variants.
+    """
+    emitter = Emitter(project, project.variants, root, graphs=lambda: graphs)
+    for provider in project.config.ci.providers:
+        present = present_files(root, provider)
+        if not any(map(is_ours, present.values())):
+            continue
+        try:
+            files = emitter.emit(provider)
+        except ManifestError as error:
+            yield from error.problems
+            continue
+        for drift in find_drift(files, present):
+            yield Problem(
+                what=f"{drift.path} is {drift.kind}",
+                fix=f"run `cosgen ci {provider}` and commit what it writes",
+                id="CG121",
+                origin=Origin(drift.path),
+                severity=Severity.WARNING,
+            )
+
+
+def _errors(problems: Sequence[Problem]) -> bool:
+    return any(problem.severity is Severity.ERROR for problem in problems)
 
 
 @click.command(epilog=_EPILOG)
@@ -50,8 +91,9 @@ def find_problems(
 def command(options: ProjectOptions, format_: str, *, strict: bool) -> None:
     """Tell everything that is wrong with the project, at once.
 
-    Reads the settings, the OS manifest and every package of every variant. Each problem comes with its place
-    and a remedy. The exit code is 3 when there are errors.
+    Reads the settings, the OS manifest, every package of every variant, and the pipelines that were written
+    (not with --tree, --values, --flavor or --arch). Each problem comes with its place and a remedy. The exit
+    code is 3 when there are errors.
     """
     project = load_project(
         options.project, trees=options.trees, values=options.values, environment=dict(os.environ)
@@ -67,9 +109,9 @@ def command(options: ProjectOptions, format_: str, *, strict: bool) -> None:
 
 
 def _summary(packages: int, errors: int, warnings: int) -> str:
-    told = [
-        f"{number} {word}{'s' * (number != 1)}"
-        for number, word in ((errors, "error"), (warnings, "warning"))
-        if number
-    ]
-    return f"{packages} packages: {', '.join(told) or 'nothing is wrong'}"
+    told = [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
+    return f"{_count(packages, 'package')}: {', '.join(told) or 'nothing is wrong'}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"

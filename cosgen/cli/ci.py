@@ -13,6 +13,7 @@ import click
 from cosgen import __version__
 from cosgen.cli.ci_calls import CALLS, load_sound
 from cosgen.cli.context import ProjectOptions, project_options, source_date_epoch
+from cosgen.cli.emitting import FOLDERS, Emitter, present_files, proxy_text
 from cosgen.cli.unchanged import Memory, cache_folder, matches
 from cosgen.errors import DriftError, ManifestError, Problem
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from cosgen.pipeline.drift import GeneratedFile
     from cosgen.pipeline.needs import Need
 
-FOLDERS = {"github": (".github/workflows",), "gitlab": (".gitlab/cosgen",)}
 SHAPES = ("auto", "static", "chunks", "workers", "child")
 
 
@@ -93,8 +93,12 @@ def command(
         memory.survey(project, _others(chosen))
     drifted: list[Problem] = []
     made: dict[str, dict[str, str]] = {}
+    variants = options.select_variants(project.variants)
+    emitter = Emitter(
+        project, variants, options.project, shape=shape or "", graphs=lambda: _graphs(project, variants)
+    )
     for provider in chosen:
-        files = _emit(project, options, provider, shape or "")
+        files = emitter.emit(provider)
         made[provider] = {file.path: file.text for file in files}
         if to_stdout:
             _print(files)
@@ -122,7 +126,7 @@ def _is_unchanged(memory: Memory, root: Path, *, quiet: bool) -> bool:
     from cosgen.pipeline.drift import is_ours
 
     record = memory.recall()
-    if record is None or not matches(record, lambda provider: _present(root, provider), is_ours):
+    if record is None or not matches(record, lambda provider: present_files(root, provider), is_ours):
         return False
     for provider, files in record.outputs.items():
         if not quiet:
@@ -134,7 +138,7 @@ def _pins(root: Path) -> object:
     """Return the pins that a run finds; a run that changes them cannot vouch for the next."""
     from cosgen.pipeline.actions import choose_pins
 
-    return choose_pins(_proxy(root))
+    return choose_pins(proxy_text(root))
 
 
 def _others(providers: Sequence[str]) -> list[str]:
@@ -142,33 +146,6 @@ def _others(providers: Sequence[str]) -> list[str]:
     from cosgen.pipeline.actions import PROXY_PATH
 
     return [] if "github" in providers else [PROXY_PATH]
-
-
-def _proxy(root: Path) -> str | None:
-    from cosgen.pipeline.actions import PROXY_PATH
-
-    path = root / PROXY_PATH
-    return path.read_text(encoding="utf-8") if path.is_file() else None
-
-
-def _emit(
-    project: "Project", options: ProjectOptions, provider: str, shape: str
-) -> tuple["GeneratedFile", ...]:
-    from cosgen.pipeline.emit import emit, needs_graphs
-    from cosgen.pipeline.scene import Provider
-
-    variants = options.select_variants(project.variants)
-    asked = shape or project.config.ci.shape
-    graphs = list(_graphs(project, variants)) if needs_graphs(asked, Provider(provider)) else []
-    return emit(
-        project.config,
-        variants,
-        graphs,
-        Provider(provider),
-        version=__version__,
-        shape=asked,
-        proxy=_proxy(options.project),
-    )
 
 
 def _graphs(project: "Project", variants: Sequence["Variant"]) -> Iterator["Graph"]:
@@ -181,13 +158,6 @@ def _graphs(project: "Project", variants: Sequence["Variant"]) -> Iterator["Grap
         yield think_variant(project, tree, Lock())  # pins change digests, which no pipeline shows
 
 
-def _present(root: Path, provider: str) -> dict[str, str]:
-    paths = [path for folder in FOLDERS[provider] for path in sorted((root / folder).glob("*.yml"))]
-    if provider == "gitlab" and (root / ".gitlab-ci.yml").is_file():
-        paths.append(root / ".gitlab-ci.yml")
-    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
-
-
 def _print(files: Sequence["GeneratedFile"]) -> None:
     for file in files:
         print(f"--- # {file.path}")
@@ -198,7 +168,7 @@ def _check(root: Path, provider: str, files: Sequence["GeneratedFile"]) -> Itera
     from cosgen.errors import Origin
     from cosgen.pipeline.drift import find_drift
 
-    for drift in find_drift(files, _present(root, provider)):
+    for drift in find_drift(files, present_files(root, provider)):
         print(drift.diff, end="")
         yield Problem(
             what=f"{drift.path} is {drift.kind}",
@@ -211,7 +181,7 @@ def _check(root: Path, provider: str, files: Sequence["GeneratedFile"]) -> Itera
 def _write(root: Path, provider: str, files: Sequence["GeneratedFile"], *, force: bool) -> None:
     from cosgen.pipeline.drift import find_drift
 
-    drifts = find_drift(files, _present(root, provider))
+    drifts = find_drift(files, present_files(root, provider))
     foreign = [drift.path for drift in drifts if drift.kind == "foreign"]
     if foreign and not force:
         raise ManifestError(*map(_foreign, foreign))
