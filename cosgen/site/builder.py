@@ -24,11 +24,11 @@ from cosgen.site.frame import docs_entry, frame_values
 from cosgen.site.model import SiteData
 from cosgen.site.package_page import package_page
 from cosgen.site.page import Page
-from cosgen.site.pages import badge_path, category_pages, menu, narrative_pages
+from cosgen.site.pages import category_pages, menu, narrative_pages
 from cosgen.site.picture import badge
 from cosgen.site.render import make_environment, template_folders
 from cosgen.site.search import search_index
-from cosgen.site.text import package_path, short
+from cosgen.site.text import badge_path, package_path, short
 
 MARKER = ".nojekyll"  # also keeps GitHub Pages from leaving files out
 STATE_SCHEMA = 1

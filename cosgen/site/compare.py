@@ -41,6 +41,7 @@ def compare(before: Snapshot, after: Snapshot, load: Load, bills: Bills) -> Diff
         removed=tuple(change for change in every if not change.after),
         changed=tuple(change for change in every if change.before and change.after),
         components=components,
+        variants=tuple(sorted({*before.variants, *after.variants})),
         uncompared=uncompared,
     )
 

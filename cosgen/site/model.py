@@ -52,6 +52,7 @@ class Diff:
     removed: tuple[Change, ...] = ()
     changed: tuple[Change, ...] = ()
     components: tuple[ComponentChange, ...] = ()  # by name
+    variants: tuple[str, ...] = ()  # keys of the variants that were compared
     uncompared: int = 0  # packages that differ and have no bill of materials to compare
 
     @property

@@ -54,9 +54,9 @@ def release_notes(move: Move) -> str:
         return "\n".join(lines) + "\n"
     total = size_change(move.diff)
     lines += ["", f"{plural_summary(move.diff)}; archives {signed_size(total)}."]
-    lines += _section("Added", move.diff.added)
-    lines += _section("Changed", move.diff.changed)
-    lines += _section("Removed", move.diff.removed)
+    lines += _section("Added", move.diff.added, move.diff)
+    lines += _section("Changed", move.diff.changed, move.diff)
+    lines += _section("Removed", move.diff.removed, move.diff)
     lines += _components(move.diff)
     return "\n".join(lines) + "\n"
 
@@ -71,12 +71,12 @@ def plural_summary(diff: Diff) -> str:
     )
 
 
-def _section(title: str, changes: Sequence[Change]) -> Iterable[str]:
+def _section(title: str, changes: Sequence[Change], diff: Diff) -> Iterable[str]:
     if not changes:
         return
     yield from ("", f"### {title}", "")
     for change in changes[:SHOWN]:
-        yield f"- {escape_markdown(change.human)} {_versions(change)}{_variants(change)}"
+        yield f"- {escape_markdown(change.human)} {_versions(change)}{_variants(change, diff)}"
     if len(changes) > SHOWN:
         yield f"- … and {len(changes) - SHOWN} more"
 
@@ -124,14 +124,28 @@ def list_names(names: Sequence[str], most: int = 3) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
-def _versions(change: Change) -> str:
+def change_versions(change: Change) -> str:
+    """Return on one line how a package's versions moved, and its size.
+
+    >>> change_versions(Change(human="a/b", before="1.0", after="1.0, 1.1", size_after=1024))
+    '1.0 → 1.1, +1.0 KiB, 1.0 stays'
+    """
     if not change.before or not change.after:
-        return escape_markdown(change.before or change.after)
+        return printable(change.before or change.after)
     size = signed_size(change.size_after - change.size_before)
     if change.before == change.after:
-        return f"{escape_markdown(change.after)} (rebuilt, {size})"
-    return f"{escape_markdown(change.before)} → {escape_markdown(change.after)} ({size})"
+        return f"{printable(change.after)} rebuilt, {size}"
+    before, after = change.before.split(", "), change.after.split(", ")
+    stay = [version for version in before if version in after[:-1]]
+    came = [version for version in after if version not in stay]
+    step = f"{printable(', '.join(before))} → {printable(', '.join(came))}, {size}"
+    return f"{step}, {printable(', '.join(stay))} stay{'s' if len(stay) == 1 else ''}" if stay else step
 
 
-def _variants(change: Change) -> str:
-    return f" · {escape_markdown(', '.join(change.variants))}" if change.variants else ""
+def _versions(change: Change) -> str:
+    return escape_markdown(change_versions(change))
+
+
+def _variants(change: Change, diff: Diff) -> str:
+    """Return in which variants it changed, when that is not in all of them."""
+    return f" · {escape_markdown(', '.join(change.variants))}" if change.variants != diff.variants else ""

@@ -1,11 +1,11 @@
 """What a page is before it is rendered, and the words that several pages share. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cosgen.site.model import Channel, Move, Snippet, VariantState
+from cosgen.site.model import Change, Channel, Diff, Move, VariantState
 from cosgen.site.notes import summary
 from cosgen.site.text import duration, printable, release_path, short
 
@@ -49,8 +49,14 @@ def variant_state(channel: Channel, state: VariantState) -> View:
 
 def warnings(channel: Channel) -> tuple[str, ...]:
     """Return freshness warnings, one line each."""
-    late = [state for state in channel.variants if state.lag > channel.stale_after]
-    lines = [f"{state.variant.key} is {duration(state.lag)} behind its siblings" for state in late]
+    late: dict[int, list[str]] = {}
+    for state in channel.variants:
+        if state.lag > channel.stale_after:
+            late.setdefault(state.lag, []).append(state.variant.key)
+    lines = [
+        f"{' and '.join(keys)} {'is' if len(keys) == 1 else 'are'} {duration(lag)} behind"
+        for lag, keys in sorted(late.items(), reverse=True)
+    ]
     if channel.lag > channel.stale_after:
         lines.append(f"{channel.name} is {duration(channel.lag)} behind the freshest channel")
     return tuple(lines)
@@ -71,15 +77,35 @@ _SIGNATURES = {
 }
 
 
+_VERBS = {"publish": "Published", "promote": "Promoted", "rollback": "Rolled back", "yank": "Yanked"}
+_HEADLINE = 3  # packages named in one line
+
+
+def headline(diff: Diff) -> tuple[str, ...]:
+    """Return the first packages of a difference on one line, or nothing: new versions first."""
+    changes = sorted(
+        (*diff.changed, *diff.added, *diff.removed), key=lambda change: change.before == change.after
+    )
+    named = [printable(f"{change.human} {_step(change)}") for change in changes[:_HEADLINE]]
+    rest = len(changes) - len(named)
+    return (", ".join(named) + (f" and {rest} more" if rest else ""),) if named else ()
+
+
+def _step(change: Change) -> str:
+    """Return how the newest version moved."""
+    before, after = change.before.rpartition(", ")[2], change.after.rpartition(", ")[2]
+    if not after:
+        return "removed"
+    if not before:
+        return f"{after} (new)"
+    if change.before == change.after:
+        return f"{after} rebuilt"
+    return f"{before} → {after}"
+
+
 def move_view(move: Move) -> View:
     """Return a move ready to show."""
-    verbs = {
-        "publish": "Published",
-        "promote": "Promoted",
-        "rollback": "Rolled back to",
-        "yank": "Yanked; now",
-    }
-    known = move.operation in verbs
+    known = move.operation in _VERBS
     return {
         "kind": move.operation if known else "other",
         "path": release_path(move.channel, move.seq),
@@ -87,10 +113,8 @@ def move_view(move: Move) -> View:
         "seq": move.seq,
         "snapshot": move.snapshot,
         "previous": move.previous,
-        "verb": verbs.get(move.operation, printable(move.operation).capitalize()),
-        "title": " ".join(
-            filter(None, (move.channel, printable(move.tag) or f"#{move.seq}", short(move.snapshot)))
-        ),
+        "verb": _VERBS.get(move.operation, printable(move.operation).capitalize()),
+        "title": f"{move.channel} {printable(move.tag) or f'#{move.seq}'}",
         "time": move.time,
         "author": printable(move.author),
         "note": printable(move.note),
@@ -98,6 +122,7 @@ def move_view(move: Move) -> View:
         "packages": move.packages,
         "size": move.size,
         "summary": summary(move.diff) if move.diff else "nothing to compare with",
+        "headline": headline(move.diff) if move.diff else (),
         "diff": (move.diff,) if move.diff and not move.diff.is_empty else (),
     }
 
@@ -105,66 +130,6 @@ def move_view(move: Move) -> View:
 def commit_text(revision: str) -> tuple[str, ...]:
     """Return a commit as shown, or nothing."""
     return (short(printable(revision)),) if revision else ()
-
-
-_GENERATIONS = {
-    "A": ("A · shell", "Generation A: cos-upgrade and cos (until January 2022)"),
-    "B": ("B · elemental ≤ 0.0.15", "Generation B: elemental 0.0.1 to 0.0.15"),
-    "C": ("C · elemental ≤ 0.2", "Generation C: elemental 0.0.16 to 0.2.5"),
-    "D": ("D · elemental ≥ 0.3", "Generation D: elemental 0.3 and later: container images only"),
-}
-_AXES = (
-    ("variant", "Variant"),
-    ("generation", "Client"),
-    ("mode", "Follow"),
-    ("transport", "Transport"),
-    ("place", "Where"),
-)
-
-
-def snippet_tabs(snippets: Sequence[Snippet], depth: int = 0) -> tuple[View, ...]:
-    """Sort snippets into sets of tabs, one inside the other; an axis with one value makes no set."""
-    while depth < len(_AXES) and len({_axis(snippet, depth) for snippet in snippets}) == 1:
-        depth += 1
-    if not snippets or depth == len(_AXES):
-        return ()
-    kind, label = _AXES[depth]
-    groups = _grouped(snippets, depth)
-    return (
-        {
-            "kind": f"follow-{kind}",
-            "label": label,
-            "tabs": [_tab(kind, name, group, depth) for name, group in groups],
-        },
-    )
-
-
-def _axis(snippet: Snippet, depth: int) -> str:
-    return str(getattr(snippet, _AXES[depth][0]))
-
-
-def _grouped(snippets: Iterable[Snippet], depth: int) -> Iterable[tuple[str, Sequence[Snippet]]]:
-    groups: dict[str, list[Snippet]] = {}
-    for snippet in snippets:
-        groups.setdefault(_axis(snippet, depth), []).append(snippet)
-    return groups.items()
-
-
-def _tab(kind: str, name: str, group: Sequence[Snippet], depth: int) -> View:
-    inner = snippet_tabs(group, depth + 1)
-    short_name, title = _GENERATIONS.get(name, (name, name)) if kind == "generation" else (name, name)
-    return {
-        "name": short_name or "any",
-        "title": title or "any",
-        "notes": (),
-        "inner": inner,
-        "snippets": () if inner else [snippet_view(snippet) for snippet in group],
-    }
-
-
-def snippet_view(snippet: Snippet) -> View:
-    """Return a snippet with the line above it."""
-    return {"text": snippet.text, "caption": snippet.name or snippet.place, "note": snippet.note}
 
 
 def current_mark(*, here: bool) -> str:

@@ -1,15 +1,14 @@
 """All pages but the packages': their addresses, templates and values. Pure."""
 
 import itertools
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from urllib.parse import urlencode
 
 from cosgen.site.build_graph import view_graph
+from cosgen.site.channel_page import channel_page
 from cosgen.site.guide import guide_page
-from cosgen.site.model import BuildGraph, Channel, Package, SiteData, Trend
-from cosgen.site.notes import size_change, summary
+from cosgen.site.model import BuildGraph, Package, SiteData, Trend
+from cosgen.site.notes import size_change
 from cosgen.site.page import (
     Page,
     View,
@@ -18,14 +17,13 @@ from cosgen.site.page import (
     current_mark,
     move_view,
     signature_state,
-    snippet_tabs,
     variant_state,
     warnings,
 )
 from cosgen.site.picture import plot
 from cosgen.site.render import maybe
-from cosgen.site.signature import FIRST_ROOT
 from cosgen.site.text import (
+    badge_path,
     category_path,
     channel_path,
     diff_path,
@@ -36,7 +34,6 @@ from cosgen.site.text import (
     release_path,
     signed_size,
     size,
-    slug,
 )
 
 CATEGORY_PAGE = 400  # packages on one page of a category
@@ -64,7 +61,7 @@ def narrative_pages(data: SiteData) -> Iterable[Page]:
     """Yield the pages that mkdocs writes: few, whatever the number of packages."""
     yield _index_page(data)
     for channel in data.channels:
-        yield _channel_page(data, channel)
+        yield channel_page(data, channel)
     yield _packages_page(data)
     yield _releases_page(data)
     yield from _release_pages(data)
@@ -77,24 +74,34 @@ def narrative_pages(data: SiteData) -> Iterable[Page]:
 
 
 def _index_page(data: SiteData) -> Page:
-    rows = [
+    groups = [
         {
             "channel": channel,
             "path": channel_path(channel.name),
-            "state": state,
-            "fresh": variant_state(channel, state),
             "commit": commit_text(channel.revision),
             "signature": signature_state(channel),
+            "rows": [
+                {
+                    "lead": maybe(
+                        len(channel.variants) if number == 0 else 0
+                    ),  # how many rows its cells span
+                    "state": state,
+                    "fresh": variant_state(channel, state),
+                }
+                for number, state in enumerate(channel.variants)
+            ],
         }
         for channel in data.channels
-        for state in channel.variants
     ]
     cards = [
         {
             "channel": channel,
             "path": channel_path(channel.name),
+            "about": printable(channel.told.description),
             "state": channel_state(channel),
+            "signature": signature_state(channel),
             "warnings": warnings(channel),
+            "latest": [move_view(move) for move in channel.history[:1]],
         }
         for channel in data.channels
     ]
@@ -105,98 +112,8 @@ def _index_page(data: SiteData) -> Page:
         title="Channels",
         section="channels",
         about=data.info.description,
-        view={"rows": rows, "cards": cards, "moves": moves},
+        view={"groups": groups, "cards": cards, "moves": moves},
     )
-
-
-def _channel_page(data: SiteData, channel: Channel) -> Page:
-    rows = [
-        {
-            "state": state,
-            "lag": maybe(
-                f"{duration(state.lag)} behind" if variant_state(channel, state)["kind"] == "warn" else ""
-            ),
-            "query": _query(channel=channel.name, arch=state.variant.arch, flavor=state.variant.flavor),
-        }
-        for state in channel.variants
-    ]
-    return Page(
-        path=channel_path(channel.name),
-        template="channel.html",
-        title=channel.name,
-        section="channels",
-        about=f"Channel {channel.name} of {data.info.title}",
-        view={
-            "channel": channel,
-            "state": channel_state(channel),
-            "signature": signature_state(channel),
-            "warnings": warnings(channel),
-            "commit": commit_text(channel.revision),
-            "badge": badge_path(channel.name),
-            "rows": rows,
-            "follow": snippet_tabs([snippet for snippet in channel.snippets if snippet.mode != "verify"]),
-            "signature_text": _signature_text(channel),
-            "verify": _verify(data, channel),
-            "history": [move_view(move) for move in channel.history],
-            "differences": [
-                {
-                    "title": f"From {channel.name} to {difference.other}",
-                    "summary": summary(difference.diff).capitalize() + ".",
-                    "diff": () if difference.diff.is_empty else (difference.diff,),
-                }
-                for difference in channel.differences
-            ],
-        },
-    )
-
-
-def _query(**fields: str) -> str:
-    return urlencode({name: value for name, value in fields.items() if value})
-
-
-def _signature_text(channel: Channel) -> Iterable[str]:
-    if channel.signature == "unsigned":
-        yield (
-            "This channel is not signed. Digests in the index protect against broken downloads, not against "
-            "a changed repository."
-        )
-        return
-    note = f" ({channel.signature_note})" if channel.signature_note else ""
-    yield _SIGNATURES[channel.signature] + note + "."
-    if not channel.root_digest:
-        return
-    yield (
-        "Stock clients do not check such signatures: a machine that should follows a local copy that was "
-        "checked, made with the command below. It starts from the root of trust: get the file once, by a way "
-        "you trust, compare its digest, and keep it; every later key follows from it."
-    )
-
-
-_SIGNATURES = {
-    "verified": "The channel is signed, and its signature was right when this page was made",
-    "signed": "The channel is signed, but its signature was not checked",
-    "expired": "The channel is signed, but its signature ran out, and clients that check it refuse it",
-    "wrong": "The signature of this channel is wrong: do not follow it until its owner has explained that",
-}
-
-
-def _verify(data: SiteData, channel: Channel) -> Sequence[View]:
-    given = [snippet for snippet in channel.snippets if snippet.mode == "verify"]
-    if given:
-        return [{"text": snippet.text, "caption": snippet.name or snippet.place} for snippet in given]
-    if not channel.root_digest or not data.info.repository_url:
-        return []
-    store = data.info.repository_url.rstrip("/").removesuffix("/r")
-    get = f"curl --fail --output root.json {shlex.quote(f'{store}/{FIRST_ROOT}')}\n"
-    check = f"echo '{channel.root_digest.removeprefix('sha256:')}  root.json' | sha256sum --check\n"
-    text = (
-        f"cosgen repo mirror /var/lib/cosgen/{slug(channel.name)} --channel {shlex.quote(channel.name)} "
-        f"--root root.json --storage {shlex.quote(store)}\n"
-    )
-    return [
-        {"text": get + check, "caption": "Get the root of trust, and compare its digest with one you trust"},
-        {"text": text, "caption": "Make a verified copy"},
-    ]
 
 
 def _packages_page(data: SiteData) -> Page:
@@ -361,11 +278,6 @@ def _trend_view(trend: Trend) -> View:
     if any(times):
         plots.append(drawn("Build time", times, [duration(value) for value in times]))
     return {"channel": trend.channel, "plots": plots, "points": trend.points}
-
-
-def badge_path(channel: str) -> str:
-    """Path of a channel's badge."""
-    return f"badges/{slug(channel)}.svg"
 
 
 def _api_page(data: SiteData) -> Page:

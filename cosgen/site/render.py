@@ -7,8 +7,8 @@ from typing import Any
 import jinja2
 
 from cosgen.site.model import Change, ComponentChange, Diff, GraphNode
-from cosgen.site.notes import components_summary, list_names, version_step
-from cosgen.site.text import day_time, duration, iso_time, package_path, printable, short, signed_size, size
+from cosgen.site.notes import change_versions, components_summary, list_names, version_step
+from cosgen.site.text import day_time, duration, iso_time, package_path, printable, short, size
 
 SHOWN = 200  # entries of a list on one page; the JSON API has all
 
@@ -43,6 +43,7 @@ def prepare(environment: jinja2.Environment, known: Collection[str]) -> None:
         "duration": duration,
         "short": short,
         "number": number,
+        "sentence": lambda text: text[:1].upper() + text[1:],
         "dash": lambda text: text or "–",
         "maybe": maybe,
         "title_once": lambda items: (True,) if items else (),
@@ -86,16 +87,16 @@ def diff_parts(diff: Diff, known: Collection[str]) -> Iterable[Mapping[str, obje
                 "kind": kind,
                 "mark": mark,
                 "changes": changes,
-                "shown": [_change(change, known) for change in changes[:SHOWN]],
+                "shown": [_change(change, diff, known) for change in changes[:SHOWN]],
                 "more": maybe(len(changes) - SHOWN if len(changes) > SHOWN else 0),
             }
 
 
-def _change(change: Change, known: Collection[str]) -> Mapping[str, object]:
+def _change(change: Change, diff: Diff, known: Collection[str]) -> Mapping[str, object]:
     return {
         "human": printable(change.human),
         "link": page_link(change.human, known),
-        "versions": change_text(change),
+        "versions": change_text(change, diff),
     }
 
 
@@ -123,15 +124,10 @@ def _component(change: ComponentChange) -> Mapping[str, object]:
     }
 
 
-def change_text(change: Change) -> str:
-    """Return versions, size and variants of a change on one line."""
-    where = f" · {', '.join(change.variants)}" if change.variants else ""
-    if not change.before or not change.after:
-        return printable(change.before or change.after) + where
-    step = signed_size(change.size_after - change.size_before)
-    if change.before == change.after:
-        return f"{printable(change.after)} rebuilt, {step}{where}"
-    return f"{printable(change.before)} → {printable(change.after)}, {step}{where}"
+def change_text(change: Change, diff: Diff) -> str:
+    """Return versions, size and variants of a change on one line; not the variants when it is all of them."""
+    where = f" · {', '.join(change.variants)}" if change.variants != diff.variants else ""
+    return change_versions(change) + where
 
 
 def shown_and_more(items: Sequence[object]) -> tuple[Sequence[object], tuple[object, ...]]:

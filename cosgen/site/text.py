@@ -47,6 +47,11 @@ def channel_path(name: str) -> str:
     return f"c/{slug(name)}/index.html"
 
 
+def badge_path(channel: str) -> str:
+    """Path of a channel's badge."""
+    return f"badges/{slug(channel)}.svg"
+
+
 def release_path(channel: str, seq: int) -> str:
     """Path of the notes of one move."""
     return f"releases/{slug(channel)}-{seq}.html"

@@ -5,6 +5,7 @@ import random
 from dataclasses import replace
 
 from cosgen.manifest.platform import Variant
+from cosgen.repository.client_config import ChannelAddress, client_files
 from cosgen.repository.description import DescribedChannel, Description
 from cosgen.site.model import (
     Build,
@@ -207,33 +208,30 @@ def _with_dependents(packages: list[Package]) -> tuple[Package, ...]:
 
 
 def _snippets(channel: str) -> tuple[Snippet, ...]:
-    made = []
-    for variant in VARIANTS:
-        for generation in ("A", "B", "C", "D"):
-            for mode in ("rolling", "pinned", "image tag", "image digest"):
-                if generation == "D" and mode in {"rolling", "pinned"}:
-                    continue
-                for place in ("luet.yaml", "OEM cloud-init", "command"):
-                    text = (
-                        f"# {generation}, {mode}, {place}\nrepositories:\n- name: acme-{channel}\n  type: http\n"
-                        f"  enable: true\n  urls: [https://repo.example.org/r]\n"
-                        f"  reference: {channel}-{variant.key}-repository.yaml\n"
-                    )
-                    made.append(
-                        Snippet(
-                            variant=variant.key,
-                            generation=generation,
-                            transport="http" if "image" not in mode else "docker",
-                            mode=mode,
-                            place=place,
-                            name={
-                                "luet.yaml": "/etc/luet/luet.yaml",
-                                "OEM cloud-init": "/oem/03_channel.yaml",
-                            }.get(place, ""),
-                            text=text,
-                        )
-                    )
-    return tuple(made)
+    return tuple(
+        Snippet(
+            variant=variant.key,
+            generation=str(file.generation),
+            transport=str(file.transport),
+            mode=str(file.mode),
+            place=str(file.place),
+            name=file.name,
+            text=file.text,
+        )
+        for variant in VARIANTS
+        for file in client_files(
+            ChannelAddress(
+                project="acme",
+                channel=channel,
+                variant=variant,
+                url="https://repo.example.org/r",
+                image=f"ghcr.io/acme/os-{variant.flavor}",
+                image_digest=digest("image", channel, variant.flavor),
+                package="system/cos",
+                seq=14,
+            )
+        )
+    )
 
 
 def _diff(packages: tuple[Package, ...], dice: random.Random) -> Diff:
@@ -253,7 +251,9 @@ def _diff(packages: tuple[Package, ...], dice: random.Random) -> Diff:
         ComponentChange(name="deb/zstd", after="1.5.4", packages=("recovery/cos", "system/cos")),
         ComponentChange(name="golang/golang.org/x/net", before="0.17.0", packages=("utils/k9s",)),
     )
-    return Diff(added=added, removed=removed, changed=changed, components=components, uncompared=1)
+    return Diff(
+        added=added, removed=removed, changed=changed, components=components, variants=keys, uncompared=1
+    )
 
 
 def _channel(name: str, seqs: list[int], packages: tuple[Package, ...], dice: random.Random) -> Channel:

@@ -344,7 +344,7 @@
       key("+", "Zoom in", () => scaleAt(0.7, 0.5, 0.5));
       key("−", "Zoom out", () => scaleAt(1.4, 0.5, 0.5));
       key("⤢", "Show all", fit);
-      box.append(keys);
+      box.prepend(keys);
       frame.addEventListener("wheel", (event) => {
         if (!event.ctrlKey && !event.metaKey && document.activeElement !== frame) return;
         event.preventDefault();

@@ -4,11 +4,12 @@ import dataclasses
 import json
 
 from cosgen.site.api import SCHEMAS
+from cosgen.site.follow import snippet_tabs
 from cosgen.site.frame import frame_values
 from cosgen.site.model import Change, ComponentChange, Diff
 from cosgen.site.notes import release_notes
 from cosgen.site.package_page import package_page
-from cosgen.site.page import Page, snippet_tabs
+from cosgen.site.page import Page
 from cosgen.site.pages import category_pages, narrative_pages
 from cosgen.site.render import make_environment
 from cosgen.site.search import search_index
