@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,17 +14,25 @@ from cosgen.build.reference import parse_name
 from cosgen.build.registry import Registry
 from cosgen.cli.building import find_builder
 from cosgen.cli.context import ProjectOptions, project_options
+from cosgen.cli.foundations import Grounded, load_grounded
 from cosgen.cli.store import Opened, open_session, repository_settings, storage_options
 from cosgen.errors import ManifestError, Problem
 from cosgen.graph.plan import Plan, plan_from_json
-from cosgen.manifest.loader import load_project
 from cosgen.manifest.platform import Variant
 from cosgen.repository.codec import Json
 from cosgen.repository.description import SETTING, describe
+from cosgen.repository.foundation_publish import SETTING as FOUNDATIONS
+from cosgen.repository.foundation_publish import (
+    check_reachable,
+    needed_beneath,
+    republished,
+    told_to_clients,
+)
 from cosgen.repository.from_registry import Trust, fetch_artifacts
 from cosgen.repository.incoming import incoming, read_folders, variants_of
 from cosgen.repository.publish import PublishOptions, PublishReport, publish
 from cosgen.repository.publish_plan import Policy, PublishRequest
+from cosgen.repository.record import PackageRecord
 from cosgen.repository.upload import Journal
 
 _EPILOG = """\b
@@ -74,27 +83,54 @@ def command(  # noqa: PLR0913  # one parameter for each option
     if from_registry and plan_file is None:
         raise click.UsageError("--from-registry needs --plan: it says which artifacts")
     opened = open_session(options, storage, single_writer=single_writer)
+    grounded = _grounded(options.project)
     plan = plan_from_json(plan_file.read_text(encoding="utf-8")) if plan_file else None
     choices = PublishOptions(
         dry_run=dry_run,
         single_writer=single_writer,
         note=note,
         tag=tag,
-        settings={**repository_settings(opened), **_described(options.project)},
+        settings={**repository_settings(opened), **_described(grounded)},
         journal=_journal(opened, folders[0] if folders else plan_file.parent if plan_file else None),
     )
     with tempfile.TemporaryDirectory(prefix="cosgen-publish-") as scratch:
         if from_registry and plan:
             folders = (*folders, *_fetch(opened, plan, Path(scratch)))
-        done = publish(opened.session, _request(folders, channel, _policy(opened, policy), plan), choices)
+        request = _request(folders, channel, _policy(opened, policy), plan)
+        done = publish(opened.session, _on_foundations(request, grounded), choices)
     _tell(done, opened.counted.requests, dry_run=dry_run)
 
 
-def _described(folder: Path) -> dict[str, Json]:
-    """Return what the log keeps of the project for the site; {} outside of a project."""
+def _grounded(folder: Path) -> Grounded | None:
+    """Return the project in a folder with its foundations, or None outside of a project."""
     if not (folder / "cosgen.yaml").is_file():
+        return None
+    return load_grounded(folder, environment=dict(os.environ))
+
+
+def _described(grounded: Grounded | None) -> dict[str, Json]:
+    """Return what the log keeps of the project for the site and for clients; {} outside of a project."""
+    if grounded is None:
         return {}
-    return {SETTING: describe(load_project(folder, environment=os.environ)).to_json()}
+    project = grounded.project
+    beside = told_to_clients(grounded.foundations, project.variants)
+    return {SETTING: describe(project).to_json(), FOUNDATIONS: beside}
+
+
+def _on_foundations(request: PublishRequest, grounded: Grounded | None) -> PublishRequest:
+    """Look into foundations for what our packages require, and take along what is to be published too."""
+    if grounded is None or not grounded.foundations:
+        return request
+    packages = list(request.packages)
+    beneath: dict[str, tuple[PackageRecord, ...]] = {}
+    for key, (variant, _) in request.variants.items():
+        theirs = grounded.records(variant)
+        own = [item.record for item in request.packages if item.variant == key]
+        found = needed_beneath(own, theirs)
+        check_reachable(found)
+        beneath[key] = tuple(record for _, record in theirs.values())
+        packages += republished(key, found)
+    return replace(request, packages=tuple(packages), beneath=beneath)
 
 
 def _request(folders: tuple[Path, ...], channel: str, policy: Policy, plan: Plan | None) -> PublishRequest:

@@ -29,6 +29,7 @@ class LockedFoundation:
     channel: str = ""  # the channel that pointed there
     commit: int = 0  # commit that pointed it there; of luet's own repositories their revision
     commit_digest: str = ""  # "sha256:" + 64 hex of that commit; "" of luet's
+    address: str = ""  # folder that clients read it from; "" when nobody told
     images: str = ""  # registry repository that holds its images; "" when it does not tell
     root_digest: str = ""  # "sha256:" + 64 hex of its TUF root metadata; "" when it has none
     root_version: int = 0  # version of that metadata

@@ -63,6 +63,7 @@ def check_variant(
     *,
     whole: bool,
     requirements: bool,
+    beneath: Iterable[PackageRecord] = (),
 ) -> None:
     """Check a variant as it shall be.
 
@@ -74,6 +75,7 @@ def check_variant(
         variant: For messages.
         whole: `new` is the whole variant: somebody may need what was removed, so all are checked.
         requirements: Check that requirements can be met.
+        beneath: Packages of foundations: they meet requirements, and their own are not followed.
 
     Raises:
         PublishError: With all problems.
@@ -81,7 +83,8 @@ def check_variant(
     problems = list(_check_tags(new.values(), variant))
     if requirements:
         catalog = Catalog(session, None if whole else base, new)
-        problems.extend(_check_requirements(catalog, new.values() if whole else added, variant))
+        theirs = _offers(beneath)
+        problems.extend(_check_requirements(catalog, new.values() if whole else added, variant, theirs))
     if problems:
         raise PublishError(*problems)
 
@@ -99,7 +102,21 @@ def _check_tags(records: Iterable[PackageRecord], variant: str) -> Iterable[Prob
         seen[tag] = record
 
 
-def _check_requirements(catalog: Catalog, start: Iterable[PackageRecord], variant: str) -> Iterable[Problem]:
+def _offers(records: Iterable[PackageRecord]) -> Mapping[tuple[str, str], list[str]]:
+    """Return the versions that packages have or provide, by name."""
+    packages = list(records)
+    found = _provided(packages)
+    for record in packages:
+        found.setdefault((record.category, record.name), []).append(record.version)
+    return found
+
+
+def _check_requirements(
+    catalog: Catalog,
+    start: Iterable[PackageRecord],
+    variant: str,
+    theirs: Mapping[tuple[str, str], list[str]],
+) -> Iterable[Problem]:
     waiting, seen = list(start), set()
     provided: dict[tuple[str, str], list[str]] | None = None
     while waiting:
@@ -107,10 +124,12 @@ def _check_requirements(catalog: Catalog, start: Iterable[PackageRecord], varian
         if record.fingerprint in seen:
             continue
         seen.add(record.fingerprint)
-        for category, name, selector in _references(record, "requires"):
+        for category, name, selector in references(record, "requires"):
             fitting = [r for r in catalog.find(category, name) if fits(r.version, selector)]
             if fitting:
                 waiting.extend(fitting)
+                continue
+            if any(fits(version, selector) for version in theirs.get((category, name), ())):
                 continue
             if provided is None:
                 provided = _provided(catalog.everything())
@@ -123,7 +142,8 @@ def fits(version: str, selector: str) -> bool:
     return selector in {"", ">=0"} or version == selector or matches(version, selector)
 
 
-def _references(record: PackageRecord, field_name: str) -> Iterable[tuple[str, str, str]]:
+def references(record: PackageRecord, field_name: str) -> Iterable[tuple[str, str, str]]:
+    """Yield category, name and version of what a record requires, provides, or is in conflict with."""
     found = record.definition.get(field_name)
     for item in found if isinstance(found, list | tuple) else ():
         if isinstance(item, Mapping):
@@ -133,7 +153,7 @@ def _references(record: PackageRecord, field_name: str) -> Iterable[tuple[str, s
 def _provided(records: Iterable[PackageRecord]) -> dict[tuple[str, str], list[str]]:
     provided: dict[tuple[str, str], list[str]] = {}
     for record in records:
-        for category, name, version in _references(record, "provides"):
+        for category, name, version in references(record, "provides"):
             provided.setdefault((category, name), []).append(version)
     return provided
 

@@ -19,6 +19,7 @@ from cosgen.manifest.foundation import Foundation, FoundationPackage, choose_par
 from cosgen.manifest.lock import LockedFoundation
 from cosgen.manifest.platform import Variant, find_arch
 from cosgen.repository import pool
+from cosgen.repository.luet import reference_name
 from cosgen.repository.record import ObjectRef, PackageRecord
 from cosgen.repository.rules_foundation import RULES, problem
 from cosgen.repository.session import Session
@@ -118,11 +119,19 @@ class PinnedFoundation:
             raise PublishError(problem("CG690", what))
         return found[0]
 
+    def reference_for(self, variant: Variant) -> str:
+        """Return the repository file that clients of one of our variants follow."""
+        return reference_name(self.pinned.channel, self.variant_for(variant))
+
     def archive(self, record: PackageRecord) -> Path:
         """Return the path of a package's archive, fetched when it is not there, its digest checked."""
-        path = _object_path(self.cache, record.archive.digest)
-        if not (path.is_file() and path.stat().st_size == record.archive.size):
-            _fetch(self.place, record.archive, path)
+        return self.fetch(record.archive)
+
+    def fetch(self, ref: ObjectRef) -> Path:
+        """Return the path of an object, fetched when it is not there, its digest checked."""
+        path = _object_path(self.cache, ref.digest)
+        if not (path.is_file() and path.stat().st_size == ref.size):
+            _fetch(self.place, ref, path)
         return path
 
     def offers(self, record: PackageRecord) -> FoundationPackage:

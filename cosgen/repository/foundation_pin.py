@@ -6,9 +6,11 @@ from pathlib import Path
 
 from cosgen.errors import Problem, PublishError, VerificationError
 from cosgen.manifest.lock import LockedFoundation
+from cosgen.repository.client_address import client_url
 from cosgen.repository.codec import Json, integer
 from cosgen.repository.commit import read_tail
-from cosgen.repository.foundation import FoundationPlace, reading
+from cosgen.repository.description import read_description
+from cosgen.repository.foundation import FoundationPlace, reading, root_url
 from cosgen.repository.log import State, read_commit
 from cosgen.repository.record import ObjectRef
 from cosgen.repository.rules_foundation import problem
@@ -56,10 +58,18 @@ def pin(place: FoundationPlace) -> LockedFoundation:
         channel=channel,
         commit=seq,
         commit_digest=commit.digest,
-        images=place.config.images or str(tail.state.settings.get("cache") or ""),
+        address=_address(place, tail.state),
+        images=place.config.images or read_description(tail.state.settings).cache,
         root_digest=digest_of(root) if root is not None else "",
         root_version=_version_of(root) if root is not None else 0,
     )
+
+
+def _address(place: FoundationPlace, state: State) -> str:
+    """Return where clients read a foundation: where it says, else where we read it from the web."""
+    told = str(state.settings.get("url") or "")
+    url = place.config.url
+    return client_url(told or (root_url(url) if url.startswith(("http://", "https://")) else ""))
 
 
 def channel_of(reference: str, state: State, foundation: str) -> str:

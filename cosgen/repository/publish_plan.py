@@ -62,6 +62,8 @@ class PublishRequest:
     wanted: Mapping[str, frozenset[str]] = field(default_factory=dict)  # per variant: fingerprints to keep
     compression: Compression = DEFAULT_COMPRESSION
     check_requirements: bool = True
+    beneath: Mapping[str, tuple[PackageRecord, ...]] = field(default_factory=dict)
+    """Per variant: packages of foundations, which clients read from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +204,7 @@ def _plan_variant(
         key,
         whole=bool(changes.removed) or exact,
         requirements=request.check_requirements,
+        beneath=request.beneath.get(key, ()),
     )
     content = (
         (base.content if base else 0) - content_digest(old.values()) + content_digest(new.values())

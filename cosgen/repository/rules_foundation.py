@@ -48,6 +48,12 @@ _RULES = (
         "It was removed or changed after it was locked, or the lock was tampered with.",
         "Run `cosgen lock --update NAME` for what the foundation has now.",
     ),
+    Rule(
+        "CG692",
+        "Clients cannot read a foundation",
+        "They would miss packages that ours require.",
+        "Set `publish: true` for the foundation, or let its owners set `repository.url` and publish.",
+    ),
 )  # fmt: skip
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in _RULES})

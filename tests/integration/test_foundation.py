@@ -13,6 +13,8 @@ from cosgen.cli import channel, check, key, lock, plan, publish
 from cosgen.errors import CosgenError, ManifestError, PublishError, VerificationError
 from cosgen.manifest.lock import LOCK_PATH, LockedFoundation, read_lock
 from cosgen.repository.foundation import root_url
+from cosgen.repository.reader import open_repository
+from cosgen.storage.open import open_store
 from cosgen.storage.retry import SystemClock
 from tests.engines import free_port
 from tests.fakes.artifacts import make_artifact
@@ -32,12 +34,14 @@ class World:
     def project(self) -> Path:
         return self.root / "project"
 
-    def publish(self, version: str, *, channel_: str = "stable", note: str = "") -> None:
+    def publish(self, version: str, *, note: str = "", project: Path | None = None) -> None:
         artifacts = self.root / f"build-{version}-{note}"
         make_artifact(artifacts, "base", version, category="f", content=note)
         make_artifact(artifacts, "lib", version, category="f", requires=[("f", "base", ">=0")], content=note)
         made = invoke(
-            publish.command, str(artifacts), "--channel", channel_, "--storage", str(self.repository)
+            publish.command,
+            *(str(artifacts), "--channel", "stable", "--storage", str(self.repository)),
+            *(("--project", str(project)) if project else ()),
         )
         assert made.exit_code == 0, (made.output, made.exception)
 
@@ -125,7 +129,7 @@ def test_check_knows_the_packages_of_the_foundation(world: World) -> None:
     world.lock()
     done = invoke(check.command, "--project", str(world.project))
     assert done.exit_code == 0, done.output
-    assert "1 packages" in done.output
+    assert "1 package: nothing is wrong" in done.output
 
 
 def test_an_unpinned_foundation_is_told(world: World) -> None:
@@ -300,3 +304,61 @@ def test_addresses_of_the_clients_folder_lead_to_the_root() -> None:
     assert root_url("https://repo.example.org/r") == "https://repo.example.org"
     assert root_url("s3://bucket/x/r?region=eu") == "s3://bucket/x?region=eu"
     assert root_url("../repository") == "../repository"
+
+
+def published(world: World, *arguments: str) -> Result:
+    """Publish a package of the project that requires one of the foundation."""
+    artifacts = world.root / "own"
+    make_artifact(artifacts, "app", requires=[("f", "lib", ">=0")])
+    return invoke(
+        publish.command,
+        *(str(artifacts), "--channel", "stable", "--storage", str(world.root / "own-repository")),
+        *("--project", str(world.project), *arguments),
+    )
+
+
+def names_in(folder: Path) -> set[str]:
+    repository = open_repository(open_store(str(folder)))
+    return {record.name for record in repository.packages(repository.snapshot("stable"), "x86_64")}
+
+
+def configure(world: World, **settings: str) -> None:
+    config = world.project / "cosgen.yaml"
+    more = "".join(f", {name}: {value}" for name, value in settings.items())
+    config.write_text(config.read_text().replace("}\n", f"{more}}}\n"))
+
+
+def test_a_package_that_requires_one_of_the_foundation_is_published_without_it(world: World) -> None:
+    (world.root / "foundation").mkdir()
+    (world.root / "foundation" / "cosgen.yaml").write_text(
+        "version: 1\nname: f\nrepository: {url: https://repo.example.org, storage: ../repository}\n"
+    )
+    (world.root / "foundation" / "packages").mkdir()
+    world.publish("1.1", project=world.root / "foundation")
+    world.lock()
+    assert world.pin().address == "https://repo.example.org/r"
+    done = published(world)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert names_in(world.root / "own-repository") == {"app"}
+
+
+def test_packages_that_clients_could_not_read_are_refused(world: World) -> None:
+    world.lock()
+    assert "f/lib@1.0" in refused(published(world), PublishError, "CG692")
+    assert not (world.root / "own-repository").exists()
+
+
+def test_what_is_needed_of_the_foundation_can_be_published_too(world: World) -> None:
+    configure(world, publish="true")
+    world.lock()
+    done = published(world)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert names_in(world.root / "own-repository") == {"app", "lib", "base"}
+    assert "everything already" in published(world).output
+
+
+def test_a_requirement_that_nobody_meets_is_still_refused(world: World) -> None:
+    configure(world, publish="true")
+    world.lock()
+    make_artifact(world.root / "own", "bad", requires=[("f", "nowhere", ">=0")])
+    assert "f/nowhere" in refused(published(world), PublishError, "CG521")
