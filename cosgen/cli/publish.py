@@ -19,9 +19,9 @@ from cosgen.cli.store import Opened, open_session, repository_settings, storage_
 from cosgen.errors import ManifestError, Problem
 from cosgen.graph.plan import Plan, plan_from_json
 from cosgen.manifest.platform import Variant
+from cosgen.repository.client_source import FOUNDATIONS
 from cosgen.repository.codec import Json
 from cosgen.repository.description import SETTING, describe
-from cosgen.repository.foundation_publish import SETTING as FOUNDATIONS
 from cosgen.repository.foundation_publish import (
     check_reachable,
     needed_beneath,

@@ -84,6 +84,16 @@ def docker_repository(packages: str, flavor: str, arch: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A foundation's repository, which clients read beside ours: our packages require some of its."""
+
+    name: str
+    url: str  # http(s) URL of the folder that holds its repository files
+    reference: str
+    priority: int = 50  # lower wins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelAddress:
     """Where one channel of one variant is. Names, references and file names are derived from it alone."""
 
@@ -100,6 +110,7 @@ class ChannelAddress:
     recovery: str = ""  # the system package when empty
     seq: int | None = None  # commit to pin, when there is one
     priority: int = 10  # lower wins
+    beside: tuple[Beside, ...] = ()
 
     @property
     def name(self) -> str:

@@ -3,13 +3,14 @@
 `client_files` gives all that work; `client_file` one of them, or the reason why there is none.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from cosgen.errors import Problem, PublishError
 from cosgen.repository.client_address import (
     ALL_WAYS,
+    Beside,
     ChannelAddress,
     Generation,
     Mode,
@@ -77,7 +78,8 @@ class ClientFile:
 
 def client_files(address: ChannelAddress) -> tuple[ClientFile, ...]:
     """Return every way to follow a channel that works, sorted by generation, transport, mode and place."""
-    return tuple(client_file(address, way) for way in ALL_WAYS if find_refusal(address, way) is None)
+    ways = [way for way in ALL_WAYS if find_refusal(address, way) is None]
+    return tuple(file for way in ways for file in (client_file(address, way), *_files_beside(address, way)))
 
 
 def client_refusals(address: ChannelAddress) -> Mapping[Way, str]:
@@ -108,6 +110,18 @@ def client_file(address: ChannelAddress, way: Way) -> ClientFile:
     )
 
 
+def _files_beside(address: ChannelAddress, way: Way) -> Iterator[ClientFile]:
+    """Yield the files of the repositories beside ours, where a file holds one repository."""
+    if way.place is not Place.REPOS_CONF:
+        return
+    own = client_file(address, way)
+    for item in address.beside:
+        stem = own.name.removesuffix(".yaml")
+        yield replace(
+            own, name=f"{stem}-{item.name}.yaml", text=_yaml(_repository_beside(address, item, way))
+        )
+
+
 def repository_file(address: ChannelAddress, way: Way) -> str:
     """Return the luet repository file: one mapping, for repos.conf.d and `luet repo add`."""
     return _yaml(_repository(address, way))
@@ -116,6 +130,17 @@ def repository_file(address: ChannelAddress, way: Way) -> str:
 def repository_of(address: ChannelAddress, way: Way) -> MachineFile:
     """Return the repository file where luet looks for it."""
     return MachineFile(f"/etc/luet/repos.conf.d/{address.name}.yaml", repository_file(address, way))
+
+
+def repositories_beside(address: ChannelAddress, way: Way) -> tuple[MachineFile, ...]:
+    """Return the files of the repositories that are read beside ours."""
+    return tuple(
+        MachineFile(
+            f"/etc/luet/repos.conf.d/{address.name}-{item.name}.yaml",
+            _yaml(_repository_beside(address, item, way)),
+        )
+        for item in address.beside
+    )
 
 
 def oem_of(address: ChannelAddress, way: Way) -> MachineFile:
@@ -169,8 +194,19 @@ def _repository(address: ChannelAddress, way: Way) -> dict[str, Node]:
     return fields | ({"arch": address.arch} if way.generation is Generation.C else {"enable": True})
 
 
+def _repository_beside(address: ChannelAddress, item: Beside, way: Way) -> dict[str, Node]:
+    return _repository(address, way) | {
+        "name": f"{address.name}-{item.name}",
+        "description": f"{item.name}, which {address.project} is built on ({address.variant.key})",
+        "type": str(Transport.HTTP),
+        "urls": [item.url],
+        "reference": item.reference,
+        "priority": item.priority,
+    }
+
+
 def machine_files(address: ChannelAddress, way: Way) -> tuple[MachineFile, ...]:
-    """Return the files on the machine: the repository, when one is followed, and what to upgrade to."""
+    """Return the files on the machine: the repositories, when one is followed, and what to upgrade to."""
     repository = repository_of(address, way)
     if way.generation in {Generation.A, Generation.B}:
         upgrade = MachineFile("/etc/cos-upgrade-image", _environment(address, way))
@@ -179,7 +215,7 @@ def machine_files(address: ChannelAddress, way: Way) -> tuple[MachineFile, ...]:
         upgrade = MachineFile("/etc/elemental/config.d/upgrade_channel.yaml", _yaml(_elemental(address, way)))
     else:
         upgrade = MachineFile("/etc/elemental/config.yaml", _yaml(_elemental(address, way)))
-    return (upgrade,) if way.mode.is_image else (repository, upgrade)
+    return (upgrade,) if way.mode.is_image else (repository, *repositories_beside(address, way), upgrade)
 
 
 def _environment(address: ChannelAddress, way: Way) -> str:
@@ -201,12 +237,16 @@ def _elemental(address: ChannelAddress, way: Way, *, repositories: bool = False)
         "upgrade": {"system": {"uri": system}, "recovery-system": {"uri": recovery}},
     }
     if repositories and not way.mode.is_image:
-        entry = _repository(address, way)
-        keys = ("name", "type", "priority", "arch", "reference")
-        config["repositories"] = [
-            {"uri": address.location(way.transport)} | {key: entry[key] for key in keys}
-        ]
+        entries = [_repository(address, way)]
+        entries += [_repository_beside(address, item, way) for item in address.beside]
+        config["repositories"] = [_elemental_repository(entry) for entry in entries]
     return config
+
+
+def _elemental_repository(entry: Mapping[str, Node]) -> dict[str, Node]:
+    urls = entry["urls"]
+    uri = urls[0] if isinstance(urls, list) else ""
+    return {"uri": uri} | {key: entry[key] for key in ("name", "type", "priority", "arch", "reference")}
 
 
 def _uris(address: ChannelAddress, way: Way) -> tuple[str, str]:
@@ -230,12 +270,13 @@ def _copy(file: MachineFile) -> str:
 def _node(address: ChannelAddress, way: Way) -> str:
     if way.mode.is_image:
         return _upgrade_command(address, way) + "\n"
-    path = f"/etc/luet/repos.conf.d/{address.name}.yaml"
+    files = (repository_of(address, way), *repositories_beside(address, way))
+    names = [address.name, *(f"{address.name}-{item.name}" for item in address.beside)]
     return (
         "# Until the next boot only: /etc is made anew at every boot.\n"
-        f"cat > {path} <<'EOF'\n{repository_file(address, way)}EOF\n"
-        f"luet repo update {address.name}\n"
-        f"{_upgrade_command(address, way)}\n"
+        + "".join(f"cat > {file.path} <<'EOF'\n{file.text}EOF\n" for file in files)
+        + "".join(f"luet repo update {name}\n" for name in names)
+        + f"{_upgrade_command(address, way)}\n"
     )
 
 

@@ -1,14 +1,23 @@
 """The address of a channel's variant, from what the repository records of itself: one value for all files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cosgen.manifest.config import ProjectConfig
 from cosgen.manifest.platform import Variant
-from cosgen.repository.client_address import ChannelAddress, client_url, docker_repository, image_repository
+from cosgen.repository.client_address import (
+    Beside,
+    ChannelAddress,
+    client_url,
+    docker_repository,
+    image_repository,
+)
+from cosgen.repository.codec import Json, integer, items, mapping, text
 from cosgen.repository.images import recorded_images
 from cosgen.repository.reader import Repository
 from cosgen.repository.snapshot import VariantIndex
 
+FOUNDATIONS = "foundations"  # key among the settings of the log
 _NO_IMAGE = ("", "")
 
 
@@ -52,4 +61,20 @@ def channel_address(
         package=facts.package or "system/os",
         recovery=facts.recovery,
         seq=state.origin,
+        beside=_beside(settings, Variant(index.flavor, index.arch)),
+    )
+
+
+def _beside(settings: Mapping[str, Json], variant: Variant) -> tuple[Beside, ...]:
+    """Return the repositories that the log tells of for a variant."""
+    told = [mapping(item) for item in items(settings.get(FOUNDATIONS) or [])]
+    return tuple(
+        Beside(
+            name=text(item, "name"),
+            url=text(item, "url"),
+            reference=text(mapping(item.get("references")), variant.key),
+            priority=integer(item, "priority"),
+        )
+        for item in told
+        if variant.key in mapping(item.get("references"))
     )

@@ -21,6 +21,7 @@ from cosgen.repository.client_config import (
     copying_oem,
     machine_files,
     oem_of,
+    repositories_beside,
     repository_of,
 )
 
@@ -79,7 +80,9 @@ def _other_repository(address: ChannelAddress, way: Way) -> Iterator[MachineFile
     """Yield the repository file of a system that follows an image, so that luet can install from it."""
     ways = _ways(way.generation, _REPOSITORIES, Mode.ROLLING) if way.mode.is_image else ()
     offered = (other for other in ways if find_refusal(address, other) is None)
-    yield from (repository_of(address, other) for other in list(offered)[:1])
+    for other in list(offered)[:1]:
+        yield repository_of(address, other)
+        yield from repositories_beside(address, other)
 
 
 def _kept(address: ChannelAddress, way: Way) -> Iterator[MachineFile]:

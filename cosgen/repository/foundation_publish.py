@@ -13,8 +13,6 @@ from cosgen.repository.record import PackageRecord
 from cosgen.repository.rules_foundation import problem
 from cosgen.storage.port import FilePayload
 
-SETTING = "foundations"  # key among the settings of the log
-
 Found = tuple[PinnedFoundation, PackageRecord]
 
 

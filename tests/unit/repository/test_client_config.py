@@ -8,7 +8,7 @@ import yaml
 
 from cosgen.errors import PublishError
 from cosgen.manifest.platform import Variant
-from cosgen.repository.client_address import ALL_WAYS, Way
+from cosgen.repository.client_address import ALL_WAYS, Beside, Way
 from cosgen.repository.client_config import (
     ChannelAddress,
     ClientFile,
@@ -125,3 +125,30 @@ def test_what_is_not_offered_is_refused() -> None:
 def test_every_way_is_given_or_refused() -> None:
     assert len(FILES) + len(client_refusals(ADDRESS)) == len(ALL_WAYS)
     assert len({file.name for file in FILES}) == len(FILES)
+
+
+def test_a_foundation_is_read_beside_us_and_ours_wins() -> None:
+    beside = Beside(name="cos", url="https://cos.example.org/r", reference="stable-repository.yaml")
+    address = replace(ADDRESS, beside=(beside,))
+    plain = {file.name for file in FILES}
+    more = {file.name: file for file in client_files(address)}
+    assert {name for name in more if name not in plain} == {
+        file.name.replace(".yaml", "-cos.yaml") for file in FILES if file.place is Place.REPOS_CONF
+    }
+    for name in sorted(plain):
+        if more[name].mode.is_image or more[name].place is Place.REPOS_CONF:
+            assert more[name].text == next(file.text for file in FILES if file.name == name)
+            continue
+        if more[name].place is Place.ELEMENTAL:
+            found = yaml.safe_load(more[name].text)["repositories"]
+            assert [item["uri"] for item in found] == [address.location(more[name].transport), beside.url]
+        else:
+            found = repositories(more[name])
+            assert [item["urls"] for item in found] == [
+                [address.location(more[name].transport)],
+                [beside.url],
+            ]
+        ours, theirs = found
+        assert (theirs["name"], theirs["type"]) == (f"{NAME}-cos", "http")
+        assert theirs["reference"] == beside.reference
+        assert int(str(ours["priority"])) < int(str(theirs["priority"]))
