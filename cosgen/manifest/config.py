@@ -199,7 +199,7 @@ class UpgradeConfig:
     recovery: str = setting("Package that is the recovery system.", "", pattern=f"|{REFERENCE}")
     client: str = setting("Generation of the upgrade client.", "C", choices=("A", "B", "C", "D"))
     follow: str = setting(
-        "What the images of a channel tell machines to upgrade to: the `channel`'s package, the channel's `image`, "
+        "What the images of a channel tell machines to upgrade to: the `channel`'s package, its `image`, "
         "`none` for what the packages say themselves; `auto` takes the channel where the client can and the "
         "repository has an address, else the image.",
         "auto",

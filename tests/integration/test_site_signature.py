@@ -92,8 +92,8 @@ def test_a_signature_that_ran_out_is_expired(
 
     class Later(dt.datetime):
         @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
-            return dt.datetime(2090, 1, 1, tzinfo=tz)
+        def now(cls, tz: dt.tzinfo | None = None) -> "Later":
+            return cls(2090, 1, 1, tzinfo=tz)
 
     monkeypatch.setattr(trusted.datetime, "datetime", Later)
     assert stable(tmp_path).signature == "expired"

@@ -26,9 +26,9 @@ BLOCKS = {  # room -> numbers of its problem ids
     "graph": range(401, 450),
     "build": range(450, 500),
     "storage": range(501, 550),
-    "repository": range(501, 600),
+    "repository": (*range(501, 600), *range(685, 700)),  # foundations are the last
     "site": range(601, 650),
-    "upgrade": range(651, 700),
+    "upgrade": range(651, 685),
     "cli": range(651, 800),
 }
 
