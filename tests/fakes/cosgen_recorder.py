@@ -116,7 +116,10 @@ def build_named() -> int:
 
 def worker() -> int:
     graph = json.loads((HOME / "graph.json").read_text())
-    nodes = plan_from_json(Path(option("--plan")).read_text()).to_build
+    arch = option("--arch")
+    nodes = [
+        node for node in plan_from_json(Path(option("--plan")).read_text()).to_build if node.arch == arch
+    ]
     index, count = int(option("--index")), int(option("--count"))
     ordered = sorted(nodes, key=lambda node: (node.level, node.key))
     if "--components" in sys.argv:
