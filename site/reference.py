@@ -263,13 +263,18 @@ def interfaces_page() -> str:
 
 
 def _escape(text: str) -> str:
-    return (
-        text.replace("<", "&lt;")
-        .replace(">", "&gt;")
-        .replace("[", "\\[")
-        .replace("*", "\\*")
-        .replace("_", "\\_")
+    """Take the meaning from what Markdown would read in a text, but for `code`, which it leaves alone."""
+    spans = text.split("`")
+    plain_tail = len(spans) % 2 == 0  # a last backtick that none closes
+    return "`".join(
+        span if number % 2 and not (plain_tail and number == len(spans) - 1) else _escape_plain(span)
+        for number, span in enumerate(spans)
     )
+
+
+def _escape_plain(text: str) -> str:
+    escaped = text.replace("<", "&lt;").replace(">", "&gt;")
+    return escaped.replace("[", "\\[").replace("*", "\\*").replace("_", "\\_")
 
 
 def _cell(text: str) -> str:
