@@ -1,8 +1,9 @@
 """Builds packages: decides what is done already, makes the images that are missing, extracts artifacts."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from cosgen.build.artifact import ArtifactRecord, find_record, sweep
 from cosgen.build.closure import artifacts_needed, images_beneath, with_joined
@@ -56,6 +57,7 @@ class _Build:
         self._records: dict[Fingerprint, ArtifactRecord] = {}
         self._extracted: dict[Fingerprint, Extracted] = {}
         self._tasks: dict[str, Task] = {}
+        self._estimates: dict[Fingerprint, float] = {}  # seconds, of builds with other inputs
         self._anew: frozenset[ImageKey] = frozenset()
 
     def run(self, started: float) -> BuildReport:
@@ -112,6 +114,8 @@ class _Build:
         if record is not None and same:
             self._status[fingerprint] = Status.KEPT
             self._records[fingerprint] = record
+        elif record is not None and isinstance(seconds := record.build.get("seconds"), float):
+            self._estimates[fingerprint] = seconds
         return same
 
     def _try_registry(self, missing: list[Fingerprint]) -> None:
@@ -142,18 +146,30 @@ class _Build:
             found = list(pool.map(lambda tag: self._tools.registry().find_digest(cache, tag), tags))
         for item, digest in zip(kept, found, strict=True):
             if not digest:
-                self._add(f"push:{item}", item, (), lambda item=item: self._push(item))
+                self._add(f"push:{item}", item, partial(self._push, item), light=True)
 
-    def _add(self, key: str, item: Fingerprint, needs: tuple[str, ...], run: object) -> None:
+    def _add(
+        self,
+        key: str,
+        item: Fingerprint,
+        run: Callable[[], None],
+        *,
+        needs: tuple[str, ...] = (),
+        light: bool = False,
+    ) -> None:
         node = self._node(item)
-        seconds = (
-            self._request.estimates.get(item, _IMAGE_SECONDS) if key.startswith("image") else _EXTRACT_SECONDS
+        builds = key.startswith("image:")
+        self._tasks[key] = Task(
+            key=key,
+            needs=needs,
+            run=run,
+            seconds=self._estimates.get(item, _IMAGE_SECONDS) if builds else _EXTRACT_SECONDS,
+            name=f"{node.package.human}@{node.package.definition.version}",
+            light=light,
         )
-        name = f"{node.package.human}@{node.package.definition.version}"
-        self._tasks[key] = Task(key=key, needs=needs, run=run, seconds=seconds, name=name)  # type: ignore[arg-type]  # callables
 
     def _add_pull(self, item: Fingerprint) -> None:
-        self._add(f"artifact:{item}", item, (), lambda: self._pull(item))
+        self._add(f"artifact:{item}", item, partial(self._pull, item), light=True)
 
     def _add_extraction(self, item: Fingerprint) -> None:
         node = self._node(item)
@@ -163,7 +179,7 @@ class _Build:
             if self._shop.place(top) is not Place.REGISTRY:
                 self._add_image(top)
             needs = (f"image:{top}",)
-        self._add(f"artifact:{item}", item, needs, lambda: self._extract(item))
+        self._add(f"artifact:{item}", item, partial(self._extract, item), needs=needs)
 
     def _add_image(self, key: ImageKey) -> None:
         """Add the making of an image, and of what it is built from."""
@@ -182,12 +198,13 @@ class _Build:
             needs += [f"artifact:{item}" for item in image.join]
             for item in image.join:
                 self._add_fetch(item)
-        self._add(name, image.fingerprint, tuple(needs), lambda: self._shop.make(key))
+        make = partial(self._shop.make, key)
+        self._add(name, image.fingerprint, make, needs=tuple(needs), light=place is not Place.NOWHERE)
 
     def _add_fetch(self, item: Fingerprint) -> None:
         """Add the fetching of what a foundation built, once."""
         if self._node(item).foundation and f"artifact:{item}" not in self._tasks:
-            self._add(f"artifact:{item}", item, (), lambda: self._fetch(item))
+            self._add(f"artifact:{item}", item, partial(self._fetch, item), light=True)
 
     # --- Doing it --------------------------------------------------------------------------------------
 

@@ -61,7 +61,6 @@ class BuildRequest:
     foundation: Callable[[Fingerprint], JoinPart] | None = None  # fetches what a foundation built
     network: str = ""  # of commands in builds; "" for the engine's default
     builder: Builder = field(default_factory=Builder)
-    estimates: Mapping[str, float] = field(default_factory=dict)  # fingerprint -> seconds
     layer_ways: Sequence[str] = ("overlay2", "registry", "save")
 
     def fetch_finished(self, package: Fingerprint) -> JoinPart:

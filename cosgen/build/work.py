@@ -2,12 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from cosgen.build.rules import problem
 from cosgen.errors import CosgenError, Problem
+from cosgen.graph.dag import make_dag
+from cosgen.graph.schedule import time_nodes
+
+_LIGHT = 8  # tasks at once that only wait for the network
+_PATIENCE = 15.0  # seconds that stopped tasks get to end
 
 
 class Outcome(StrEnum):
@@ -28,37 +33,16 @@ class Task:
     run: Callable[[], None]
     seconds: float = 1.0  # estimate
     name: str = ""  # for people
+    light: bool = False  # it only waits for the network, and does not count as a job
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TaskResult:
     """What came of a task."""
 
     outcome: Outcome
     seconds: float = 0.0
     problems: tuple[Problem, ...] = ()
-
-
-@dataclass(slots=True)
-class _State:
-    waiting: dict[str, set[str]]  # task -> needs not done yet
-    dependents: dict[str, list[str]]
-    priority: Mapping[str, float]
-    ready: list[str] = field(default_factory=list)
-    running: int = 0
-    results: dict[str, TaskResult] = field(default_factory=dict)
-    stopping: bool = False
-    bug: BaseException | None = None
-
-
-def bottom_levels(tasks: Mapping[str, Task]) -> dict[str, float]:
-    """Return for each task the seconds from its start to the end of the longest path that begins with it."""
-    dependents = _dependents(tasks)
-    levels: dict[str, float] = {}
-    for key in reversed(_in_order(tasks)):
-        below = max((levels[name] for name in dependents[key]), default=0.0)
-        levels[key] = tasks[key].seconds + below
-    return levels
 
 
 def run_tasks(
@@ -73,7 +57,7 @@ def run_tasks(
 
     Args:
         tasks: The work; needs that are not among the keys count as done. Acyclic.
-        jobs: How many run at once.
+        jobs: How many run at once; up to eight light ones run beside them.
         deadline: `time.monotonic()` after which nothing is begun and what runs is stopped.
         keep_going: False: begin nothing more after the first failure.
         stop: Called once when running tasks must end: at the deadline, and on Ctrl-C.
@@ -81,145 +65,127 @@ def run_tasks(
     Raises:
         KeyboardInterrupt: As it came, after all running tasks ended.
     """
-    by_key = {task.key: task for task in tasks}
-    state = _State(
-        waiting={key: {need for need in task.needs if need in by_key} for key, task in by_key.items()},
-        dependents=_dependents(by_key),
-        priority=bottom_levels(by_key),
-    )
-    state.ready = [key for key, needs in state.waiting.items() if not needs]
-    changed = threading.Condition()
-    threads = [
-        threading.Thread(target=_work, args=(by_key, state, changed, keep_going), daemon=True)
-        for _ in range(max(1, min(jobs, len(by_key))))
-    ]
+    crew = _Crew(tasks, jobs, keep_going=keep_going)
+    threads = [threading.Thread(target=crew.work, daemon=True) for _ in range(crew.size)]
     for thread in threads:
         thread.start()
     try:
-        _wait(threads, state, changed, deadline, stop)
-    except BaseException:
-        _stop(state, changed, stop)
         for thread in threads:
-            thread.join(15)
+            while thread.is_alive():
+                thread.join(0.2)
+                if deadline is not None and time.monotonic() > deadline and not crew.stopping:
+                    crew.halt()
+                    stop()
+    except BaseException:
+        crew.halt()
+        stop()
+        for thread in threads:
+            thread.join(_PATIENCE)
         raise
-    if state.bug is not None:
-        raise state.bug
-    for key in by_key:
-        state.results.setdefault(key, TaskResult(Outcome.STOPPED))
-    return {key: state.results[key] for key in by_key}
+    return crew.results()
 
 
-def _wait(
-    threads: list[threading.Thread],
-    state: _State,
-    changed: threading.Condition,
-    deadline: float | None,
-    stop: Callable[[], None],
-) -> None:
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.2)
-            if deadline is not None and time.monotonic() > deadline and not state.stopping:
-                _stop(state, changed, stop)
+class _Crew:
+    """Threads over one pile of tasks."""
 
+    def __init__(self, tasks: Iterable[Task], jobs: int, *, keep_going: bool) -> None:
+        self._tasks = {task.key: task for task in tasks}
+        dag = make_dag(
+            {key: task.needs for key, task in self._tasks.items()},
+            {key: task.seconds for key, task in self._tasks.items()},
+        )
+        self._priority = time_nodes(dag).bottom
+        self._dependents = dag.dependents()
+        self._waiting = {key: set(needs) for key, needs in dag.needs.items()}
+        self._ready = [key for key, needs in self._waiting.items() if not needs]
+        self._free = {False: max(1, jobs), True: _LIGHT}  # places, by lightness
+        self._keep_going = keep_going
+        self._running = 0
+        self._results: dict[str, TaskResult] = {}
+        self._bug: BaseException | None = None
+        self._changed = threading.Condition()
+        light = sum(task.light for task in self._tasks.values())
+        self.size = min(light, _LIGHT) + min(len(self._tasks) - light, max(1, jobs))
+        self.stopping = False
 
-def _stop(state: _State, changed: threading.Condition, stop: Callable[[], None]) -> None:
-    with changed:
-        state.stopping = True
-        state.ready.clear()
-        changed.notify_all()
-    stop()
+    def work(self) -> None:
+        """Take tasks until none is left."""
+        while (task := self._take()) is not None:
+            result = self._run(task)
+            with self._changed:
+                self._running -= 1
+                self._free[task.light] += 1
+                self._settle(task, result)
+                self._changed.notify_all()
 
+    def halt(self) -> None:
+        """Begin nothing more."""
+        with self._changed:
+            self.stopping = True
+            self._changed.notify_all()
 
-def _work(tasks: Mapping[str, Task], state: _State, changed: threading.Condition, keep_going: bool) -> None:
-    while True:
-        with changed:
-            while not state.ready and state.running and not state.stopping:
-                changed.wait()
-            if not state.ready:
-                changed.notify_all()
-                return
-            key = max(state.ready, key=lambda name: (state.priority[name], name))
-            state.ready.remove(key)
-            state.running += 1
-        result = _run(tasks[key], state)
-        with changed:
-            state.running -= 1
-            _settle(key, result, tasks, state, keep_going)
-            changed.notify_all()
+    def results(self) -> dict[str, TaskResult]:
+        """Return what came of each task, in their order; raises what was a bug in one."""
+        if self._bug is not None:
+            raise self._bug
+        return {key: self._results.get(key, TaskResult(Outcome.STOPPED)) for key in self._tasks}
 
+    def _take(self) -> Task | None:
+        """Return the ready task with the longest path below it, once there is a place for it."""
+        with self._changed:
+            while True:
+                if self.stopping or not (self._ready or self._running):
+                    self._changed.notify_all()
+                    return None
+                ready = [key for key in self._ready if self._free[self._tasks[key].light]]
+                if ready:
+                    break
+                self._changed.wait()
+            key = max(ready, key=lambda name: (self._priority[name], name))
+            self._ready.remove(key)
+            self._running += 1
+            self._free[self._tasks[key].light] -= 1
+            return self._tasks[key]
 
-def _run(task: Task, state: _State) -> TaskResult:
-    started = time.monotonic()
-    try:
-        task.run()
-    except CosgenError as error:
-        outcome = Outcome.STOPPED if state.stopping else Outcome.FAILED
-        return TaskResult(outcome, time.monotonic() - started, error.problems)
-    except OSError as error:
-        return TaskResult(Outcome.FAILED, time.monotonic() - started, (_file_problem(task, error),))
-    except BaseException as error:  # noqa: BLE001 - raised in the calling thread
-        state.bug = state.bug or error
-        state.stopping = True
-        return TaskResult(Outcome.FAILED, time.monotonic() - started)
-    return TaskResult(Outcome.DONE, time.monotonic() - started)
+    def _run(self, task: Task) -> TaskResult:
+        started = time.monotonic()
+        problems: tuple[Problem, ...] = ()
+        outcome = Outcome.DONE
+        try:
+            task.run()
+        except CosgenError as error:
+            outcome = Outcome.STOPPED if self.stopping else Outcome.FAILED
+            problems = error.problems
+        except OSError as error:
+            outcome, problems = Outcome.FAILED, (_file_problem(task, error),)
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
+            outcome = Outcome.FAILED
+            self._bug = self._bug or error
+            self.halt()
+        return TaskResult(outcome, time.monotonic() - started, problems)
+
+    def _settle(self, task: Task, result: TaskResult) -> None:
+        self._results[task.key] = result
+        if result.outcome is Outcome.DONE:
+            for name in self._dependents[task.key]:
+                self._waiting[name].discard(task.key)
+                if not self._waiting[name] and name not in self._results:
+                    self._ready.append(name)
+        elif not self.stopping:
+            self._block(task)
+            self.stopping = not self._keep_going
+
+    def _block(self, culprit: Task) -> None:
+        what = f"it needs {culprit.name or culprit.key}, which was not built"
+        blocked = TaskResult(Outcome.BLOCKED, problems=(problem("CG452", what),))
+        todo = list(self._dependents[culprit.key])
+        while todo:
+            name = todo.pop()
+            if name not in self._results:
+                self._results[name] = blocked
+                todo.extend(self._dependents[name])
 
 
 def _file_problem(task: Task, error: OSError) -> Problem:
     place = f" ({error.filename})" if error.filename else ""
     return problem("CG497", f"{task.name or task.key}: {error.strerror or error}{place}")
-
-
-def _settle(key: str, result: TaskResult, tasks: Mapping[str, Task], state: _State, keep_going: bool) -> None:
-    state.results[key] = result
-    if state.stopping:
-        state.ready.clear()
-        return
-    if result.outcome is Outcome.DONE:
-        for name in state.dependents[key]:
-            state.waiting[name].discard(key)
-            if not state.waiting[name] and name not in state.results:
-                state.ready.append(name)
-        return
-    _block(key, tasks[key].name or key, state)
-    if not keep_going:
-        state.stopping = True
-        state.ready.clear()
-
-
-def _block(key: str, culprit: str, state: _State) -> None:
-    for name in state.dependents[key]:
-        if name not in state.results:
-            what = f"it needs {culprit}, which was not built"
-            state.results[name] = TaskResult(Outcome.BLOCKED, problems=(problem("CG452", what),))
-            _block(name, culprit, state)
-
-
-def _dependents(tasks: Mapping[str, Task]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {key: [] for key in tasks}
-    for key, task in tasks.items():
-        for need in task.needs:
-            if need in found:
-                found[need].append(key)
-    return found
-
-
-def _in_order(tasks: Mapping[str, Task]) -> list[str]:
-    order: list[str] = []
-    state: dict[str, bool] = {}
-    for first in tasks:
-        stack = [(first, iter(tasks[first].needs))]
-        if first in state:
-            continue
-        state[first] = False
-        while stack:
-            key, needs = stack[-1]
-            need = next((item for item in needs if item in tasks and item not in state), None)
-            if need is None:
-                stack.pop()
-                state[key] = True
-                order.append(key)
-            else:
-                state[need] = False
-                stack.append((need, iter(tasks[need].needs)))
-    return order

@@ -206,7 +206,7 @@ def test_an_engine_that_is_restarted_is_told_and_the_build_resumed(
     }
     root = write_tree(tmp_path / "p", tree)
     words = ("build", "--all", "--output", str(tmp_path / "o"))
-    with start_docker(tmp_path / "data") as engine:
+    with start_docker(tmp_path / "engine/data") as engine:
         import_busybox(engine)
         env = environment(engine, tmp_path / "cache")
         with started(root, env, *words) as process:
@@ -216,11 +216,11 @@ def test_an_engine_that_is_restarted_is_told_and_the_build_resumed(
             os.kill(engine.pid, signal.SIGKILL)
             err = process.stderr.read() if process.stderr else ""
             assert is_one_problem(Run(process.wait(30), "", err), "CG450"), err
-    with start_docker(tmp_path / "data") as engine:
+    with start_docker(tmp_path / "engine/data") as engine:
         run = cosgen(root, environment(engine, tmp_path / "cache"), *words)
         assert run.code == 0, run.err
         assert "1 built, 1 unchanged" in run.err
-    remove_engine_folder(tmp_path / "data")
+    remove_engine_folder(tmp_path / "engine")
 
 
 @pytest.mark.registry

@@ -7,12 +7,18 @@ from collections.abc import Callable
 import pytest
 
 from cosgen.build.rules import problem
-from cosgen.build.work import Outcome, Task, bottom_levels, run_tasks
+from cosgen.build.work import Outcome, Task, run_tasks
 from cosgen.errors import BuildError
 
 
-def task(key: str, *needs: str, run: Callable[[], None] = lambda: None, seconds: float = 1) -> Task:
-    return Task(key=key, needs=needs, run=run, seconds=seconds)
+def task(
+    key: str,
+    *needs: str,
+    run: Callable[[], None] = lambda: None,
+    seconds: float = 1,
+    light: bool = False,
+) -> Task:
+    return Task(key=key, needs=needs, run=run, seconds=seconds, light=light)
 
 
 def fail() -> None:
@@ -39,7 +45,6 @@ def test_the_longest_path_goes_first() -> None:
     ]
     run_tasks(tasks, jobs=1)
     assert ran == ["long", "short"]
-    assert bottom_levels({item.key: item for item in tasks})["long"] == 100
 
 
 def test_a_failure_blocks_only_what_needs_it() -> None:
@@ -73,6 +78,33 @@ def test_tasks_run_at_once_but_no_more_than_asked() -> None:
 
     run_tasks([task(str(number), run=run) for number in range(9)], jobs=3)
     assert most[0] == 3
+
+
+def test_what_only_waits_for_the_network_takes_no_place_of_a_job() -> None:
+    together = threading.Barrier(3, timeout=5)
+
+    def run() -> None:
+        together.wait()
+
+    tasks = [task("job", run=run), task("light", run=run, light=True), task("other", run=run, light=True)]
+    results = run_tasks(tasks, jobs=1)
+    assert {str(item.outcome) for item in results.values()} == {"done"}
+
+
+def test_a_long_chain_is_blocked_whole() -> None:
+    tasks = [task("0", run=fail), *(task(str(number), str(number - 1)) for number in range(1, 3000))]
+    outcomes = [str(item.outcome) for item in run_tasks(tasks, jobs=2).values()]
+    assert outcomes == ["failed", *["blocked"] * 2999]
+
+
+def test_a_file_that_cannot_be_written_fails_its_task_alone() -> None:
+    def write() -> None:
+        raise OSError(28, "No space left on device", "/out/a")
+
+    results = run_tasks([task("full", run=write), task("other")], jobs=1)
+    assert results["other"].outcome is Outcome.DONE
+    assert results["full"].problems[0].id == "CG497"
+    assert "No space left on device (/out/a)" in results["full"].problems[0].what
 
 
 def test_the_deadline_stops_what_runs_and_begins_nothing() -> None:
