@@ -1,5 +1,6 @@
 """`cosgen init`: copy the starter derivative, with the user's names in it."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 import click
 
 import cosgen
-from cosgen.errors import ManifestError, Problem, Rule
+from cosgen.errors import CosgenError, ManifestError, Problem, Rule
 from cosgen.manifest.config import WORD
 
 RULES: Mapping[str, Rule] = {
@@ -23,6 +24,12 @@ RULES: Mapping[str, Rule] = {
         "A name cannot be used",
         "Names of projects stand in file names, image tags and addresses.",
         "Use letters, digits, dots, dashes and underscores; begin with a letter or digit.",
+    ),
+    "CG704": Rule(
+        "CG704",
+        "A foundation has no packages",
+        "There is nothing to build on.",
+        "Choose another of its channels with --reference.",
     ),
 }
 
@@ -43,11 +50,11 @@ class StarterFile:
     text: str
 
 
-def starter_folder() -> Path:
-    """Return where the starter lies: inside the installed package, or in the checkout it runs from."""
+def starter_folder(name: str = "init") -> Path:
+    """Return where a starter lies: inside the installed package, or in the checkout it runs from."""
     package = Path(cosgen.__file__).parent
-    shipped = package / "_templates" / "init"
-    return shipped if shipped.is_dir() else package.parent / "templates" / "init"
+    shipped = package / "_templates" / name
+    return shipped if shipped.is_dir() else package.parent / "templates" / name
 
 
 def read_starter(folder: Path, words: Mapping[str, str]) -> tuple[StarterFile, ...]:
@@ -112,6 +119,7 @@ Examples:
   cosgen init acme-os
   cosgen init acme-os --storage s3://acme-os --url https://os.acme.example --registry ghcr.io/acme/os
   cosgen init demo --storage ./repository --registry 127.0.0.1:5000/demo
+  cosgen init acme-os --from https://repo.foundation.example
 """
 
 
@@ -124,19 +132,78 @@ Examples:
 )
 @click.option("--url", metavar="URL", help="Where clients read the repository.")
 @click.option("--registry", metavar="REPOSITORY", help="Registry repository of images and caches.")
+@click.option(
+    "--from", "foundation", metavar="URL", help="Published repository to build on, in place of trees."
+)
+@click.option(
+    "--reference",
+    metavar="FILE",
+    default="repository.yaml",
+    show_default=True,
+    help="Its repository file, CHANNEL-repository.yaml, with --from.",
+)
 def command(
     folder: Path,
     name: str | None,
+    foundation: str | None,
+    reference: str,
     seed: str | None,
     storage: str | None,
     url: str | None,
     registry: str | None,
 ) -> None:
-    """Start a derivative in DIR that builds as it stands: two trees, manifest, values, channels."""
+    """Start a derivative in DIR that builds as it stands: two trees, manifest, values, channels.
+
+    With --from it stands on a repository that others publish: one example package and a system made of the
+    foundation's with that package laid over it, all pinned in cosgen.lock.
+    """
+    if foundation is not None and seed is not None:
+        raise click.UsageError("--seed is for a starter without --from: a foundation brings its own")
     name = name or folder.resolve().name
     check_name(name)
     asked = {NAME: name, SEED: seed, STORAGE: storage, URL: url, REGISTRY: registry}
     words = {word: answer for word, answer in asked.items() if answer is not None}
-    files = read_starter(starter_folder(), words)
-    write_new(files, folder)
+    if foundation is not None:
+        files = _start_on(foundation, reference, folder, words)
+    else:
+        files = read_starter(starter_folder(), words)
+        write_new(files, folder)
     click.echo(f"{folder}: {len(files)} files. README.md says what is where; next: cosgen check", err=True)
+
+
+def _start_on(url: str, reference: str, folder: Path, words: Mapping[str, str]) -> tuple[StarterFile, ...]:
+    """Write a starter on a foundation, and pin it; when it cannot be pinned, nothing stays."""
+    from cosgen.cli.foundations import cache_folder  # noqa: PLC0415 - the other starter asks nobody
+    from cosgen.cli.init_from import survey  # noqa: PLC0415
+    from cosgen.cli.lock import pin_project  # noqa: PLC0415
+    from cosgen.manifest.lock import LOCK_PATH, write_lock  # noqa: PLC0415
+
+    ground = survey(url, reference, cache_folder(os.environ))
+    own = {**ground.words(words[NAME], _relative(url, folder)), **words}
+    files = read_starter(starter_folder("derivative"), own)
+    write_new(files, folder)
+    try:
+        text = write_lock(pin_project(folder).new)
+    except CosgenError:
+        _remove(files, folder)
+        raise
+    (folder / LOCK_PATH).write_text(text, encoding="utf-8")
+    return (*files, StarterFile(LOCK_PATH, text))
+
+
+def _remove(files: tuple[StarterFile, ...], folder: Path) -> None:
+    """Take back what was written, and the folders that are empty then."""
+    for file in files:
+        (folder / file.path).unlink()
+    for path in sorted({folder / file.path for file in files}, reverse=True):
+        for parent in [path.parent, *path.parent.parents]:
+            if not parent.is_relative_to(folder) or not parent.is_dir() or any(parent.iterdir()):
+                break
+            parent.rmdir()
+
+
+def _relative(url: str, folder: Path) -> str:
+    """Return an address as it shall stand in cosgen.yaml; a folder is named from the project's."""
+    if ":" in url:
+        return url
+    return os.path.relpath(url, folder).replace(os.sep, "/")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cosgen.cli import channel, check, key, lock, plan, publish
+from cosgen.cli import channel, check, init, key, lock, plan, publish
 from cosgen.errors import CosgenError, ManifestError, PublishError, VerificationError
 from cosgen.manifest.lock import LOCK_PATH, LockedFoundation, read_lock
 from cosgen.repository.foundation import root_url
@@ -362,3 +362,37 @@ def test_a_requirement_that_nobody_meets_is_still_refused(world: World) -> None:
     world.lock()
     make_artifact(world.root / "own", "bad", requires=[("f", "nowhere", ">=0")])
     assert "f/nowhere" in refused(published(world), PublishError, "CG521")
+
+
+def start_on(world: World, *arguments: str) -> tuple[Path, Result]:
+    folder = world.root / "made" / "acme-os"
+    return folder, invoke(init.command, str(folder), "--from", str(world.repository), *arguments)
+
+
+def test_a_starter_on_a_foundation_is_sound_and_pinned(world: World) -> None:
+    folder, done = start_on(world)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert read_lock((folder / LOCK_PATH).read_text(), []).foundations[
+        0
+    ].snapshot == "x/snap/" + world_snapshot(world)
+    checked = invoke(check.command, "--project", str(folder), "--strict")
+    assert checked.exit_code == 0, checked.output
+    planned = invoke(plan.command, "--project", str(folder), "--json")
+    actions = {node["human"]: node["action"] for node in json.loads(planned.stdout)["nodes"]}
+    assert actions == {"f/base": "keep", "apps/hello": "build", "system/acme-os": "build"}
+    for word in ("the-foundation", "the-category", "the-system", "my-os", "foundation.example.org"):
+        assert not [path for path in folder.rglob("*") if path.is_file() and word in path.read_text()], word
+
+
+def world_snapshot(world: World) -> str:
+    return next((world.repository / "x" / "snap").iterdir()).name
+
+
+def test_a_starter_that_cannot_be_pinned_leaves_nothing(world: World) -> None:
+    folder, done = start_on(world, "--reference", "nightly-repository.yaml")
+    refused(done, PublishError, "CG689")
+    assert not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cosgen.yaml").write_text("mine")
+    refused(start_on(world)[1], ManifestError, "CG702")
+    assert [path.name for path in folder.iterdir()] == ["cosgen.yaml"]
