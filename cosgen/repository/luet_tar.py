@@ -68,11 +68,20 @@ class Compression:
         """Return a function that makes one frame of some bytes; same bytes in, same bytes out."""
         match self.format:
             case "zstd":
-                return zstandard.ZstdCompressor(level=self.level).compress
+                return zstd_compressor(self.level)
             case "gzip":
                 return lambda data: gzip.compress(data, compresslevel=_GZIP_LEVEL, mtime=0)
             case _:
                 return bytes
+
+
+def zstd_compressor(level: int) -> Callable[[bytes], bytes]:
+    """Return a function that makes one zstd frame, in a string of no more than its own length.
+
+    What the library returns keeps the room that it had set aside for the worst case, the length of the input.
+    """
+    compress = zstandard.ZstdCompressor(level=level).compress
+    return lambda data: bytes(memoryview(compress(data)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from cosgen.errors import Problem, VerificationError
 from cosgen.repository import pool
 from cosgen.repository.codec import Json, canonical, decode, integer, items, mapping, text
 from cosgen.repository.luet import LuetFileRef
+from cosgen.repository.luet_tar import zstd_compressor
 from cosgen.repository.record import ObjectRef, PackageRecord
 from cosgen.storage.port import Store, digest_of
 
@@ -139,7 +140,7 @@ def split_records(records: Iterable[PackageRecord], count: int) -> dict[int, lis
 def encode_shard(records: Iterable[PackageRecord]) -> bytes:
     """Return a shard: one line of canonical JSON per record, compressed."""
     lines = b"".join(canonical(record.to_json()) for record in records)
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(lines)
+    return zstd_compressor(_LEVEL)(lines)
 
 
 def decode_shard(data: bytes) -> Iterator[PackageRecord]:

@@ -128,6 +128,29 @@ def test_five_thousand_packages(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.slow
+def test_fifty_thousand_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    records = records_of(10 * PACKAGES)
+    shards = shards_of(records)
+    cold, first = timed(lambda: build_index(shards), best_of=1)
+    changed = shards_of([*records[:-1], one(10 * PACKAGES - 1, "2.0")])
+
+    def again() -> IndexReport:
+        base = FrameCache.of(first.files.tree.data, first.files.meta.data, Compression())
+        return build_index(changed, base=base)
+
+    warm, second = timed(again)
+    assert second.rendered == 1
+    with capsys.disabled():
+        print(
+            f"\nindex of {10 * PACKAGES} packages: cold {cold:.1f} s, one changed {warm * 1e3:.0f} ms; "
+            f"tenfold luet's {LUET_SECONDS} s = 1/{10 * LUET_SECONDS / cold:.0f} and "
+            f"1/{10 * LUET_SECONDS / warm:.0f}"
+        )
+    assert warm <= 5
+    assert cold * 8 <= 10 * LUET_SECONDS
+
+
+@pytest.mark.slow
 def test_memory_stays_small_at_a_hundred_thousand_packages(capsys: pytest.CaptureFixture[str]) -> None:
     count, number_of_shards = 100_000, 256
     each = count // number_of_shards
