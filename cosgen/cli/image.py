@@ -91,7 +91,6 @@ def push_images(
 @click.argument("tag")
 @click.argument("source", metavar="TAG_OR_DIGEST")
 @click.option("--images", default="", metavar="REPOSITORY", help="Which.  [default: registry.images]")
-@click.option("--flavor", default="", help="Flavor whose images are meant.")
 @click.option("--expect", default="", metavar="DIGEST", help="Only when TAG points at this digest now.")
 @storage_options
 @project_options
@@ -99,7 +98,6 @@ def tag_image(
     tag: str,
     source: str,
     images: str,
-    flavor: str,
     expect: str,
     *,
     storage: str,
@@ -111,7 +109,7 @@ def tag_image(
     Tags of channels follow the commit log: use `cosgen image push --channel` for them.
     """
     opened = open_session(options, storage, single_writer=single_writer)
-    name = flavor_name(_images(opened.config, images), flavor)
+    name = flavor_name(_images(opened.config, images), _one_flavor(options, opened.config))
     registry = _registry(opened)
     digest = source if source.startswith("sha256:") else registry.find_digest(name, source)
     if digest is None:
@@ -167,7 +165,6 @@ def verify_images(
 @click.argument("container")
 @click.option("--channel", required=True, help="Tag that the image gets.")
 @click.option("--images", default="", metavar="REPOSITORY", help="Where to.  [default: registry.images]")
-@click.option("--flavor", default="", help="Flavor that the container is of.")
 @click.option("--expect", default="", metavar="DIGEST", help="Only when the tag points at this digest now.")
 @click.option("--allow", multiple=True, metavar="PATTERN", help="Paths that may ship after all (repeatable).")
 @click.option("--dry-run", is_flag=True, help="Show what changed and what should not ship; push nothing.")
@@ -178,7 +175,6 @@ def commit_container(  # noqa: PLR0913 - one parameter for each option
     container: str,
     channel: str,
     images: str,
-    flavor: str,
     expect: str,
     allow: tuple[str, ...],
     *,
@@ -193,6 +189,7 @@ def commit_container(  # noqa: PLR0913 - one parameter for each option
     Secrets and traces of the machine (host keys, machine-id, caches, histories) are refused unless allowed.
     """
     opened = open_session(options, storage, single_writer=single_writer)
+    flavor = _one_flavor(options, opened.config)
     with _exported(container, allow) as (report, exported):
         _tell_changes(report, verbose=verbose)
         if dry_run:
@@ -276,6 +273,15 @@ def _request(
         client=Generation(config.upgrade.client) if config else Generation.C,
         follow=Follow(config.upgrade.follow) if config else Follow.AUTO,
     )
+
+
+def _one_flavor(options: ProjectOptions, config: ProjectConfig | None) -> str:
+    """Return the flavor that is meant: the one given, or the only one there is."""
+    flavors = options.flavors or (config.flavors if config else ())
+    if len(flavors) > 1:
+        what = f"which of the flavors {', '.join(flavors)} is meant?"
+        raise ManifestError(Problem(what=what, fix="say one of them with --flavor", id="CG702"))
+    return flavors[0] if flavors else ""
 
 
 def _registry(opened: Opened) -> Registry:

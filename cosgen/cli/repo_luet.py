@@ -6,10 +6,14 @@ from pathlib import Path
 import click
 
 from cosgen.cli.context import ProjectOptions, project_options, tell_problems
+from cosgen.cli.repo_push import push_channel
 from cosgen.cli.store import open_session, storage_options
+from cosgen.manifest.config import ProjectConfig
 from cosgen.manifest.platform import Variant
+from cosgen.repository.client_address import ChannelAddress
 from cosgen.repository.client_config import Generation, client_files
 from cosgen.repository.client_source import ProjectFacts, channel_address
+from cosgen.repository.client_system import Follow, system_files
 from cosgen.repository.diff import SnapshotDiff, diff
 from cosgen.repository.import_luet import import_repository
 from cosgen.repository.reader import open_repository
@@ -97,6 +101,9 @@ def mirror_channel(  # noqa: PLR0913  # one argument for each option
 @click.argument("channel")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 @click.option("--generation", type=click.Choice([str(item) for item in Generation]), help="Only this one.")
+@click.option(
+    "--system", is_flag=True, help="As they lie in a system, by `upgrade.client` and `upgrade.follow`."
+)
 @storage_options
 @project_options
 def write_client_files(
@@ -104,26 +111,42 @@ def write_client_files(
     *,
     output: Path,
     generation: str | None,
+    system: bool,
     storage: str,
     single_writer: bool,
     options: ProjectOptions,
 ) -> None:
-    """Write the files by which machines follow CHANNEL, for every client generation."""
+    """Write the files by which machines follow CHANNEL, for every client generation.
+
+    With --system: what the channel's images hold, each variant's files in a folder of its own, laid out as in
+    the root of a machine. They can be copied into an image or a package that is made in another way.
+    """
     opened = open_session(options, storage, single_writer=single_writer)
     repository = open_repository(opened.session.store, opened.session)
-    config = opened.config
-    facts = (
-        ProjectFacts(config.registry.images, config.upgrade.package, config.upgrade.recovery)
-        if config
-        else ProjectFacts()
-    )
     output.mkdir(parents=True, exist_ok=True)
-    for index in repository.snapshot(channel).variants.values():
-        address = channel_address(repository, channel, index, facts)
-        for file in client_files(address):
-            if generation in (None, str(file.generation)):
-                (output / file.name).write_text(file.text)
-                click.echo(output / file.name)
+    for key, index in repository.snapshot(channel).variants.items():
+        address = channel_address(repository, channel, index, ProjectFacts.of(opened.config))
+        written = (
+            _system_files(output / key, address, opened.config, generation)
+            if system
+            else [
+                (output / file.name, file.text)
+                for file in client_files(address)
+                if generation in (None, str(file.generation))
+            ]
+        )
+        for path, text in written:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            click.echo(path)
+
+
+def _system_files(
+    root: Path, address: ChannelAddress, config: ProjectConfig | None, generation: str | None
+) -> list[tuple[Path, str]]:
+    client = Generation(generation or (config.upgrade.client if config else Generation.C))
+    follow = Follow(config.upgrade.follow if config else Follow.AUTO)
+    return [(root / file.path.lstrip("/"), file.text) for file in system_files(address, client, follow)]
 
 
 @click.command("import")
@@ -151,4 +174,4 @@ def import_luet(source: str, *, reference: str, output: Path, flavor: str, arch:
     click.echo(f"{len(report.packages)} packages in {output}; next: cosgen publish --channel NAME {output}")
 
 
-commands = (diff_snapshots, mirror_channel, write_client_files, import_luet)
+commands = (diff_snapshots, mirror_channel, write_client_files, import_luet, push_channel)

@@ -235,6 +235,11 @@ COMMAND_TABLE: tuple[Command, ...] = (
         options=(_CHANNEL,),
     ),
     Command(
+        words="repo push",
+        does="Push a channel to a registry as luet's docker repository type.",
+        options=(_CHANNEL,),
+    ),
+    Command(
         words="key refresh",
         does="Sign the expiring roles of the repository again.",
     ),

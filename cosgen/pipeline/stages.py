@@ -355,13 +355,20 @@ def waits_for_hand(scene: Scene, channel: ChannelConfig) -> bool:
 
 
 def image_calls(scene: Scene, channel: ChannelConfig, env: Mapping[str, Value]) -> tuple[Step, ...]:
-    """Return the call that delivers upgrade images, when the project has them."""
-    if not (scene.config.upgrade.package and scene.config.registry.images):
-        return ()
-    call = Call(
-        title="Push the upgrade images", words="image push", options=(("--channel", channel.name),), env=env
+    """Return the calls that put a channel into registries: upgrade images, luet's docker type."""
+    config = scene.config
+    wanted = (
+        ("Push the upgrade images", "image push", config.upgrade.package and config.registry.images),
+        (
+            "Push the packages as a docker-type repository",
+            "repo push",
+            config.upgrade.docker_type and config.registry.packages,
+        ),
     )
-    return (call,)
+    options = (("--channel", channel.name),)
+    return tuple(
+        Call(title=title, words=words, options=options, env=env) for title, words, use in wanted if use
+    )
 
 
 def promote_job(scene: Scene, channel: ChannelConfig, gates: Sequence[str], *, tagged: bool) -> Job:
@@ -388,7 +395,7 @@ def promote_job(scene: Scene, channel: ChannelConfig, gates: Sequence[str], *, t
         stage="publish",
         steps=(
             *prepare(scene),
-            *(logins(scene, images=True) if scene.config.upgrade.package else ()),
+            *(logins(scene, images=True) if image_calls(scene, channel, env) else ()),
             *identity_steps(scene, channel),
             call,
             *image_calls(scene, channel, env),

@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +10,7 @@ from typing import BinaryIO
 import zstandard
 
 from cosgen.build.artifact import ArtifactRecord
+from cosgen.errors import Problem, VerificationError
 from cosgen.storage.port import digest_of
 
 _LEVEL = 3  # of zstd
@@ -49,6 +50,29 @@ def attestation(artifact: ArtifactRecord, folder: Path) -> MadePayload:
 
     data = make()
     return MadePayload(make, len(data), digest_of(data))
+
+
+def read_attestation(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a bundle: name and content, sorted by name.
+
+    Raises:
+        VerificationError: It is no bundle (CG512).
+    """
+    try:
+        plain = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        with tarfile.open(fileobj=io.BytesIO(plain)) as bundle:
+            for info in bundle:
+                file = bundle.extractfile(info)
+                if file is not None:
+                    yield info.name, file.read()
+    except (zstandard.ZstdError, tarfile.TarError) as error:
+        raise VerificationError(
+            Problem(
+                what=f"a bundle of metadata, SBOM and provenance is damaged: {error}",
+                fix="run `cosgen repo fsck --deep`, and publish the package again",
+                id="CG512",
+            )
+        ) from error
 
 
 def _bundle(members: list[tuple[str, bytes]]) -> bytes:

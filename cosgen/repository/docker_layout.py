@@ -10,14 +10,24 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from cosgen.errors import Problem, PublishError
 from cosgen.repository.luet import LuetFileRef, RepositoryView, repository_yaml
-from cosgen.repository.record import PackageRecord
+from cosgen.repository.record import ObjectRef, PackageRecord
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _FILE_NAMES = {"tree": "tree.tar", "meta": "repository.meta.yaml.tar", "compilertree": "compilertree.tar"}
 _SUFFIXES = {"zstd": ".zst", "gzip": ".gz", "none": ""}
+
+
+class TagKind(StrEnum):
+    """What the image of a tag holds."""
+
+    PACKAGE = "package"  # the file system of a package
+    METADATA = "metadata"  # what its build says of it
+    INDEX = "index"  # tree, index or compiler tree
+    POINTER = "pointer"  # a repository.yaml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +35,13 @@ class DockerTag:
     """One tag to push. Exactly one of `data` and `source` is given."""
 
     tag: str
+    kind: TagKind
     member: str  # name of the single file in the image; "" for a package: its archive is the layer
     data: bytes | None = None  # content of the file
-    source: str | None = None  # key of an object in the store that is the file, or the layer
-    digest: str  # "sha256:" + 64 hex of the file, or of the archive
+    source: ObjectRef | None = None  # the object in the store: the file, the layer, or a bundle with the file
+    digest: str  # "sha256:" + 64 hex that tells what the image holds: of the file, archive or bundle
+    plain: str = ""  # of a package: "sha256:" + 64 hex of the uncompressed archive
+    human: str = ""  # of a package: category/name@version
     moves: bool = False  # True for tags that are overwritten: push them last, in this order
 
 
@@ -44,10 +57,9 @@ def docker_tag(name: str) -> str:
 def docker_layout(
     records: Iterable[PackageRecord],
     files: Mapping[str, LuetFileRef],
-    view: RepositoryView,
+    views: Mapping[str, RepositoryView],
     *,
     seq: int,
-    references: Iterable[str],
 ) -> tuple[DockerTag, ...]:
     """Plan the tags of one variant of a snapshot, in push order: packages, index files, pins, pointers.
 
@@ -57,20 +69,57 @@ def docker_layout(
     Args:
         records: The packages of the variant.
         files: `tree`, `meta` and perhaps `compilertree`, as the snapshot keeps them; keys relative to `r/`.
-        view: The repository view of the channel; its files and type are replaced.
-        seq: The commit; it prefixes the tags of the index files, which so never change.
-        references: File names that clients follow, immutable ones (`s42-…`) and moving ones.
+        views: File names that clients follow, immutable ones (`s42-…`) and moving ones, with the view that
+            each shows; its files and type are replaced.
+        seq: The commit that made the snapshot; it prefixes the tags of the index files, which never change.
 
     Raises:
         PublishError: Two packages share a tag, or a name makes no tag.
     """
-    packages = [_package_tag(record) for record in records]
+    packages = [tag for record in records for tag in _package_tags(record)]
     renamed = {name: (f"s{seq}-{_file_name(name, ref)}", ref) for name, ref in sorted(files.items())}
-    index = [
-        DockerTag(tag=docker_tag(name), member=name, source=f"r/{ref.key}", digest=ref.digest)
-        for name, ref in renamed.values()
-    ]
+    index = [_index_tag(file_name, ref) for file_name, ref in renamed.values()]
     stored = {name: replace(ref, key=file_name) for name, (file_name, ref) in renamed.items()}
+    pointers = [
+        _pointer(name, views[name], stored) for name in sorted(views, key=lambda name: (_moves(name), name))
+    ]
+    tags = (*sorted(packages, key=lambda item: item.tag), *index, *pointers)
+    _check(tags)
+    return tags
+
+
+def _package_tags(record: PackageRecord) -> Iterable[DockerTag]:
+    yield DockerTag(
+        tag=docker_tag(record.fingerprint),
+        kind=TagKind.PACKAGE,
+        member="",
+        source=record.archive,
+        digest=record.archive.digest,
+        plain=record.content_digest,
+        human=record.human,
+    )
+    if record.attestation is not None:
+        name = f"{record.fingerprint}.metadata.yaml"
+        yield DockerTag(
+            tag=docker_tag(name),
+            kind=TagKind.METADATA,
+            member=name,
+            source=record.attestation,
+            digest=record.attestation.digest,
+            human=record.human,
+        )
+
+
+def _index_tag(name: str, ref: LuetFileRef) -> DockerTag:
+    source = ObjectRef(key=f"r/{ref.key}", digest=ref.digest, size=ref.size)
+    return DockerTag(tag=docker_tag(name), kind=TagKind.INDEX, member=name, source=source, digest=ref.digest)
+
+
+def _file_name(name: str, ref: LuetFileRef) -> str:
+    return _FILE_NAMES[name] + _SUFFIXES[ref.compression]
+
+
+def _pointer(name: str, view: RepositoryView, stored: Mapping[str, LuetFileRef]) -> DockerTag:
     text = repository_yaml(
         replace(
             view,
@@ -80,25 +129,14 @@ def docker_layout(
             compilertree=stored.get("compilertree"),
         )
     )
-    pointers = [_pointer(name, text) for name in sorted(references, key=lambda name: (_moves(name), name))]
-    tags = (*sorted(packages, key=lambda item: item.tag), *index, *pointers)
-    _check(tags)
-    return tags
-
-
-def _package_tag(record: PackageRecord) -> DockerTag:
     return DockerTag(
-        tag=docker_tag(record.fingerprint), member="", source=record.archive.key, digest=record.archive.digest
+        tag=docker_tag(name),
+        kind=TagKind.POINTER,
+        member=name,
+        data=text,
+        digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
+        moves=_moves(name),
     )
-
-
-def _file_name(name: str, ref: LuetFileRef) -> str:
-    return _FILE_NAMES[name] + _SUFFIXES[ref.compression]
-
-
-def _pointer(name: str, text: bytes) -> DockerTag:
-    digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
-    return DockerTag(tag=docker_tag(name), member=name, data=text, digest=digest, moves=_moves(name))
 
 
 def _moves(name: str) -> bool:
@@ -109,7 +147,7 @@ def _check(tags: Iterable[DockerTag]) -> None:
     problems: list[Problem] = []
     seen: dict[str, str] = {}
     for item in tags:
-        what = item.member or item.source or ""
+        what = item.member or item.human
         if not _TAG.fullmatch(item.tag):
             fix = "use letters, digits, _, . and - in category, name and version, at most 128 in all"
             problems.append(Problem(what=f"{what}: {item.tag!r} is no registry tag", fix=fix, id="CG554"))

@@ -104,9 +104,16 @@ def view_bytes(
     settings: Mapping[str, Json], snapshot: Snapshot, variant: str, place: ChannelState | Step, channel: str
 ) -> bytes:
     """Return the `repository.yaml` of one variant where a channel pointed at some commit."""
+    return repository_yaml(view_of(settings, snapshot, variant, place, channel))
+
+
+def view_of(
+    settings: Mapping[str, Json], snapshot: Snapshot, variant: str, place: ChannelState | Step, channel: str
+) -> RepositoryView:
+    """Return what the `repository.yaml` of one variant says where a channel pointed at some commit."""
     files = snapshot.variants[variant].luet
     url = client_url(str(settings.get("url") or ""))
-    view = RepositoryView(
+    return RepositoryView(
         name=str(settings.get("name") or "cosgen"),
         description=str(settings.get("description") or ""),
         urls=(url,) if url else (),
@@ -124,7 +131,6 @@ def view_bytes(
             "size": place.snapshot.size,
         },
     )
-    return repository_yaml(view)
 
 
 def read_view(data: bytes) -> Mapping[str, Json]:

@@ -1,17 +1,14 @@
 """From a channel to its upgrade images: which package, from which snapshot, under which tags."""
 
 import hashlib
-import io
 import re
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import zstandard
-
 from cosgen.build.reference import ImageName
 from cosgen.errors import Problem, PublishError, Severity, VerificationError
+from cosgen.repository.attestation import read_attestation
 from cosgen.repository.images import ImageNote
 from cosgen.repository.log import ChannelState
 from cosgen.repository.reader import Repository
@@ -270,15 +267,12 @@ def _attachments(store: Store, record: PackageRecord) -> Sequence[Attachment]:
     """Read SBOM and provenance out of the bundle that was published with the package."""
     if record.attestation is None:
         return ()
-    plain = zstandard.ZstdDecompressor().decompressobj().decompress(load_object(store, record.attestation))
-    found = []
-    with tarfile.open(fileobj=io.BytesIO(plain)) as bundle:
-        for info in bundle:
-            kind = next((kind for suffix, kind in _KINDS.items() if info.name.endswith(suffix)), None)
-            file = bundle.extractfile(info)
-            if kind and file:
-                found.append(Attachment(media_type=kind, title=info.name, data=file.read()))
-    return found
+    return [
+        Attachment(media_type=kind, title=name, data=data)
+        for name, data in read_attestation(load_object(store, record.attestation))
+        for suffix, kind in _KINDS.items()
+        if name.endswith(suffix)
+    ]
 
 
 def fetch_object(store: Store, ref: ObjectRef, target: Path) -> None:

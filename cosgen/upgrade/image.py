@@ -269,6 +269,18 @@ def _check_tags(tags: Sequence[str]) -> None:
         raise PublishError(*problems)
 
 
+def put_image(registry: ImageRegistry, name: ImageName, image: PlatformImage, *, tag: str) -> None:
+    """Push the image of one platform under a tag of its own, without an index; the tag last.
+
+    Raises:
+        VerificationError: The registry says something else afterwards (CG657).
+    """
+    _check_tags([tag])
+    _push_platform(registry, name, image)
+    registry.put_manifest(name, tag, _stored(image.manifest))
+    verify_tag(registry, name, tag, image.manifest.digest)
+
+
 def _push_platform(registry: ImageRegistry, name: ImageName, image: PlatformImage) -> None:
     for layer in image.layers:
         registry.put_blob(name, layer.path, layer.digest)

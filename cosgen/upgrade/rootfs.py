@@ -2,10 +2,11 @@
 
 import gzip
 import hashlib
+import io
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Self, cast
@@ -63,10 +64,10 @@ def union_layer(
     with ExitStack() as stack:
         tars = [stack.enter_context(_open_plain(path)) for path in archives]
         members = _winners(tars, archives, exclude)
-        with _LayerWriter(target) as writer:
+        with _GzipFile(target) as file, _tar_in(file) as out:
             for member in _in_order(members):
-                _write_member(writer.tar, tars[member.archive], member, members)
-        return writer.layer(title)
+                _write_member(out, tars[member.archive], member, members)
+        return file.layer(title)
 
 
 def package_layer(archive: Path, target: Path, *, title: str) -> Layer:
@@ -74,21 +75,64 @@ def package_layer(archive: Path, target: Path, *, title: str) -> Layer:
     return union_layer([archive], target, title=title)
 
 
+def file_layer(name: str, data: bytes, target: Path) -> Layer:
+    """Write a layer that holds one file at the root: root's, mode 0644, no time."""
+    with _GzipFile(target) as file, _tar_in(file) as out:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = len(data), 0o644
+        out.addfile(info, io.BytesIO(data))
+    return file.layer(name)
+
+
+def archive_layer(archive: Path, target: Path, *, title: str, plain: str) -> Layer:
+    """Write one archive as a gzip layer, its tar as it is; the same archive gives the same bytes.
+
+    Args:
+        archive: A tar, plain, gzip or zstd.
+        target: File to write.
+        title: What the layer is called.
+        plain: Digest that the uncompressed tar must have.
+
+    Raises:
+        BuildError: It has another (CG652).
+    """
+    with _GzipFile(target) as file, _unpacked(archive) as source:
+        _copy(source, cast("IO[bytes]", file.plain))
+    layer = file.layer(title)
+    if layer.diff_id != plain:
+        raise BuildError(
+            Problem(
+                what=f"{title}: the archive unpacks to {layer.diff_id[:19]}…, it should be {plain[:19]}…",
+                fix="run `cosgen repo fsck --deep`, and publish the package again",
+                id="CG659",
+            )
+        )
+    return layer
+
+
 def _open_plain(path: Path) -> tarfile.TarFile:
     """Open an archive for random access; a compressed one is unpacked to an unnamed file first."""
     plain: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the tar
+    with _unpacked(path) as source:
+        _copy(source, plain)
+    plain.seek(0)
+    return tarfile.open(fileobj=plain, mode="r:")
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """Open an archive as the tar it is, whatever it is compressed by."""
     with path.open("rb") as source:
         magic = source.read(4)
         source.seek(0)
         if magic.startswith(_MAGIC_ZSTD):
-            zstandard.ZstdDecompressor().copy_stream(source, plain)
+            with zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True) as unpacked:
+                yield cast("IO[bytes]", unpacked)
         elif magic.startswith(_MAGIC_GZIP):
-            with gzip.open(source) as unpacked:
-                _copy(cast("IO[bytes]", unpacked), plain)
+            with gzip.open(source) as plain:
+                yield cast("IO[bytes]", plain)
         else:
-            _copy(source, plain)
-    plain.seek(0)
-    return tarfile.open(fileobj=plain, mode="r:")
+            yield source
 
 
 def _copy(source: IO[bytes], target: IO[bytes]) -> None:
@@ -195,8 +239,8 @@ def _dangling(link: tarfile.TarInfo) -> Problem:
     )
 
 
-class _LayerWriter:
-    """Writes one layer: tar → sha256 (diff id) → gzip without a clock → sha256 (digest)."""
+class _GzipFile:
+    """A layer's file: what goes to `plain` → sha256 (diff id) → gzip without a clock → sha256 (digest)."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -209,14 +253,7 @@ class _LayerWriter:
             fileobj=cast("IO[bytes]", self._compressed),
             mtime=0,
         )
-        self._plain = _Hashing(cast("IO[bytes]", self._gzip))
-        self.tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115  # copybufsize is real; closed below
-            fileobj=cast("IO[bytes]", self._plain),
-            mode="w|",
-            format=tarfile.PAX_FORMAT,
-            bufsize=_COPY_BUFFER,
-            copybufsize=_COPY_BUFFER,
-        )
+        self.plain = _Hashing(cast("IO[bytes]", self._gzip))
 
     def __enter__(self) -> Self:
         return self
@@ -224,7 +261,6 @@ class _LayerWriter:
     def __exit__(self, *exc: object) -> None:
         try:
             if exc[0] is None:
-                self.tar.close()
                 self._gzip.close()
         finally:
             self._file.close()
@@ -234,10 +270,22 @@ class _LayerWriter:
         return Layer(
             path=self._target,
             digest=f"sha256:{self._compressed.sha256.hexdigest()}",
-            diff_id=f"sha256:{self._plain.sha256.hexdigest()}",
+            diff_id=f"sha256:{self.plain.sha256.hexdigest()}",
             size=self._compressed.size,
             title=title,
         )
+
+
+@contextmanager
+def _tar_in(file: _GzipFile) -> Iterator[tarfile.TarFile]:
+    with tarfile.open(  # type: ignore[call-overload]  # copybufsize is real
+        fileobj=cast("IO[bytes]", file.plain),
+        mode="w|",
+        format=tarfile.PAX_FORMAT,
+        bufsize=_COPY_BUFFER,
+        copybufsize=_COPY_BUFFER,
+    ) as tar:
+        yield tar
 
 
 class _Hashing:

@@ -92,6 +92,12 @@ _RULES = (
         "Push the channel's images again.",
     ),
     Rule(
+        "CG677",
+        "A tag of luet's docker type holds something else",
+        "That type has one place for a version, and machines do not check what they get from it.",
+        "Bump the version, or replace what is there with --force.",
+    ),
+    Rule(
         "CG675",
         "The channel's files replace files of the system",
         "What the package says there has no effect in the channel's images.",

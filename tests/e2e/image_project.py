@@ -1,17 +1,18 @@
 """A project in a folder with a repository beside it and images in a real registry; commands run in it."""
 
+import contextlib
 import io
 import os
-import subprocess
-import sys
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+from unittest import mock
 
 from cosgen.build.reference import ImageName, parse_name
 from cosgen.build.registry import Registry
 from tests.engines import DockerEngine
 from tests.fakes.artifacts import make_artifact
+from tests.fakes.command_line import run
 
 CONFIG = """\
 version: 1
@@ -35,7 +36,7 @@ class Project:
         self.images = images
         self.name: ImageName = parse_name(f"{images}-{flavor}" if flavor else images)[0]
         self.registry = Registry()
-        self.environment = {**os.environ, **environment}
+        self.environment = dict(environment)
         (folder / "packages").mkdir()
         self.configure()
 
@@ -50,18 +51,12 @@ class Project:
         (self.folder / "cosgen.yaml").write_text(text)
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        """Run a command, and return all it printed."""
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "cosgen"), *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
+        """Run a command in this process, and return all it printed."""
+        with contextlib.chdir(self.folder), mock.patch.dict(os.environ, self.environment):
+            done = run(*arguments)
+        assert done.code == code, done.out + done.err
+        assert "Traceback" not in done.err
+        return done.out + done.err
 
     def publish(
         self, version: str, *, arches: tuple[str, ...] = ("x86_64", "arm64"), tar: bytes = b""

@@ -55,13 +55,8 @@ def layout(records: list[PackageRecord]) -> list[str]:
     view = RepositoryView(
         name="acme", description="", urls=(), revision=1, last_update=1, tree=refs["tree"], meta=refs["meta"]
     )
-    tags = docker_layout(
-        records,
-        refs,
-        view,
-        seq=42,
-        references=["stable-green-x86_64-repository.yaml", "s42-green-x86_64-repository.yaml"],
-    )
+    names = ("stable-green-x86_64-repository.yaml", "s42-green-x86_64-repository.yaml")
+    tags = docker_layout(records, refs, dict.fromkeys(names, view), seq=42)
     assert all((tag.data is None) != (tag.source is None) for tag in tags)
     assert [tag.moves for tag in tags] == sorted(tag.moves for tag in tags)
     pointer = tags[-1].data or b""
