@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cosgen import __version__
 from cosgen.cli.ci_calls import CALLS, load_sound
+from cosgen.cli.ci_forge import doctor, open_request
 from cosgen.cli.context import ProjectOptions, project_options, source_date_epoch
 from cosgen.cli.emitting import FOLDERS, Emitter, present_files, proxy_text
 from cosgen.cli.unchanged import Memory, cache_folder, matches
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cosgen.manifest.platform import Variant
     from cosgen.manifest.project import Project
     from cosgen.pipeline.drift import GeneratedFile
-    from cosgen.pipeline.needs import Need
 
 SHAPES = ("auto", "static", "chunks", "workers", "child")
 
@@ -105,7 +104,7 @@ def command(
         elif check:
             drifted += _check(options.project, provider, files)
         elif open_pr:
-            _open(project, provider, files)
+            print(open_request(project, options.project, provider, files))
         else:
             _write(options.project, provider, files, force=force)
     if drifted:
@@ -212,47 +211,6 @@ def _foreign(path: str) -> Problem:
     )
 
 
-def _open(project: "Project", provider: str, files: Sequence["GeneratedFile"]) -> None:
-    from cosgen.pipeline.forge import open_forge
-
-    forge = open_forge(provider, os.environ)
-    request = forge.propose(
-        branch=project.config.ci.bot_branch,
-        base=project.config.ci.default_branch,
-        title="Renew the pipelines",
-        body="Made by `cosgen ci --open-pr` from cosgen.yaml and the package trees.",
-        files={file.path: file.text for file in files},
-    )
-    print(request.url)
-
-
 for _call in CALLS:
     command.add_command(_call)
-
-
-@command.command("doctor")
-@click.option("--apply", is_flag=True, help="Make what the forge lets be made.")
-@project_options
-@click.pass_context
-def doctor(ctx: click.Context, *, options: ProjectOptions, apply: bool) -> None:
-    """Tell what the pipelines need in the forge, and what of it is missing."""
-    from cosgen.pipeline.needs import forge_needs, trust_policy
-
-    project = load_sound(options)
-    for provider in ctx.meta.get("providers") or project.config.ci.providers:
-        needs = forge_needs(project.config, project.variants, provider, version=__version__)
-        have = _have(provider, apply=apply, needs=needs)
-        for need in needs:
-            mark = {True: "ok     ", False: "missing", None: "needed "}[have.get(need)]
-            print(f"{mark} {need.kind} {need.name}: {need.why}")
-        if policy := trust_policy(project.config, provider):
-            print(f"\nTrust policy of the role on AWS ({provider}):\n{policy}", end="")
-
-
-def _have(provider: str, *, apply: bool, needs: Sequence["Need"]) -> dict["Need", bool]:
-    from cosgen.pipeline.forge import has_token, open_forge
-
-    if not has_token(provider, os.environ):
-        print("no token: the list tells what is needed, not what is there", file=sys.stderr)
-        return {}
-    return open_forge(provider, os.environ).examine(needs, apply=apply)
+command.add_command(doctor)

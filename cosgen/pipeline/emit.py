@@ -79,7 +79,7 @@ def emit_nodes(
     chosen = choose_shape(shape or config.ci.shape, provider, len(nodes))
     pipelines = pipelines_for(scene, chosen, nodes)
     again = f"{provider} --shape {shape}" if shape and shape != config.ci.shape else str(provider)
-    header = header_of(again, version, _inputs(_settings(config), scene, nodes, chosen, proxy))
+    header = header_of(again, version, _inputs(_settings(config), scene, nodes, chosen))
     if provider is Provider.GITHUB:
         writer = GitHubWriter(
             pins=choose_pins(proxy),
@@ -113,9 +113,11 @@ def pipelines_for(scene: Scene, shape: Shape, nodes: Sequence[BuildNode]) -> tup
     return pipelines_of(scene, shape, units)
 
 
-def _inputs(
-    settings_digest: str, scene: Scene, nodes: Sequence[BuildNode], shape: Shape, proxy: str | None
-) -> dict[str, str]:
+def _inputs(settings_digest: str, scene: Scene, nodes: Sequence[BuildNode], shape: Shape) -> dict[str, str]:
+    """Return what the files are made from, but for the pins of actions.
+
+    Bots renew those in all files at once, and what they leave is then what would be emitted.
+    """
     listed = shape in (Shape.STATIC, Shape.CHUNKS)
     return {
         "settings": settings_digest,
@@ -124,7 +126,6 @@ def _inputs(
         if listed
         else "",
         "shape": shape,
-        "actions": " ".join(f"{pin.uses}#{pin.tag}" for pin in choose_pins(proxy).values()),
     }
 
 

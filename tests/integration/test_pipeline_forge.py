@@ -1,9 +1,13 @@
 """What cosgen asks of GitHub and GitLab, through their libraries, against a forge on loopback."""
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cosgen.cli.ci import command as ci
 from cosgen.errors import MissingToolError
 from cosgen.manifest.config import RunnerConfig
 from cosgen.pipeline.address import Address, address_of, find_address
@@ -139,6 +143,65 @@ def test_the_project_is_known_by_gits_remotes() -> None:
     assert address_of("ssh://git@github.com:22/acme/os.git") == Address("github.com", "acme/os")
     for odd in ("", "os", "file:///srv/os", "../os.git", "C:\\os"):
         assert address_of(odd) is None
+
+
+@pytest.fixture
+def project(tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a project whose GitLab, told by a remote and a variable, is the stand-in."""
+    (tmp_path / "cosgen.yaml").write_text(
+        "version: 1\nname: acme\narches: [x86_64]\n"
+        "repository: {storage: 's3://acme/repo', url: https://repo.acme.example}\n"
+        "channels: {testing: {on: {branch: main}}}\nci: {providers: [gitlab]}\n"
+    )
+    (tmp_path / "packages").mkdir()
+    address = f"{state.url}/{REPOSITORY}.git"
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    subprocess.run(["git", "-C", str(tmp_path), "remote", "add", "origin", address], check=True)
+    for name in ("GITHUB_REPOSITORY", "CI_PROJECT_PATH", "GITHUB_TOKEN", "GITLAB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CI_SERVER_URL", state.url)
+    return tmp_path
+
+
+def _ci(*arguments: str) -> str:
+    result = CliRunner().invoke(ci, arguments)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output
+
+
+def test_the_doctor_knows_the_project_and_makes_what_can_be_made(
+    project: Path, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = _ci("doctor", "--project", str(project))
+    assert "needed  environment testing" in told
+    assert f"project_path:{REPOSITORY}:ref_type:branch:ref:main" in told
+    assert f"oidc-provider/{state.url.removeprefix('http://')}" in told
+    monkeypatch.setenv("GITLAB_TOKEN", TOKEN)
+    assert "missing environment testing" in _ci("doctor", "--project", str(project))
+    assert "ok      environment testing" in _ci("doctor", "--apply", "--project", str(project))
+    assert "testing" in state.environments
+    assert {"COSGEN_TASK=nightly", "COSGEN_TASK=weekly"} <= {made["description"] for made in state.schedules}
+    assert "missing variable COSGEN_AWS_ROLE" in _ci("doctor", "--project", str(project)), (
+        "nobody else knows it"
+    )
+
+
+def test_a_request_removes_what_is_no_longer_emitted(
+    project: Path, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITLAB_TOKEN", TOKEN)
+    _ci("--project", str(project), "--no-cache")
+    old = ".gitlab/cosgen/cosgen-old.yml"
+    testing = (project / ".gitlab/cosgen/cosgen-testing.yml").read_text()
+    (project / old).write_text(testing)
+    own = ".gitlab/cosgen/own.yml"
+    (project / own).write_text("made: by a person\n")
+    state.branches["main"] = state.commit({old: testing, own: "made: by a person\n"}, [], "second")
+    assert "/mr/1" in _ci("--open-pr", "--project", str(project))
+    files = state.files(BOT)
+    assert old not in files
+    assert own in files
+    assert files[".gitlab/cosgen/cosgen-testing.yml"] == testing
 
 
 def test_a_token_and_a_remote_are_enough(state: State) -> None:

@@ -1,11 +1,13 @@
 """Each attack on emitted workflows is found by its rule."""
 
 import functools
+import re
 from collections.abc import Sequence
 
 import pytest
 
 from cosgen.manifest.config import JobConfig, RunnerConfig
+from cosgen.pipeline.actions import PROXY_PATH
 from cosgen.pipeline.commands import build_line, is_package_word
 from cosgen.pipeline.drift import GeneratedFile, find_drift, header_of
 from cosgen.pipeline.emit import emit_nodes
@@ -193,6 +195,17 @@ def test_drift_names_what_is_missing_changed_and_stale() -> None:
         ("c.yml", "stale"),
     ]
     assert "-b: 2\n+b: 1\n" in found[1].diff
+
+
+def test_what_a_bot_makes_of_the_pins_is_what_would_be_emitted() -> None:
+    bumped = {}
+    for path, text in _files(Provider.GITHUB).items():
+        new = re.sub(r"(actions/checkout)@[0-9a-f]{40} # v[\d.]+", rf"\1@{'a' * 40} # v9.9.9", text)
+        bumped[path] = new
+    proxy = bumped[PROXY_PATH]
+    assert "v9.9.9" in proxy
+    again = emit_nodes(SETTINGS, (X86,), nodes(), Provider.GITHUB, version="1", shape="static", proxy=proxy)
+    assert {file.path: file.text for file in again} == bumped
 
 
 def test_every_rule_says_why_and_what_to_do() -> None:
