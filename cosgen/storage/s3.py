@@ -313,15 +313,15 @@ def _http_seconds(text: str | None) -> float | None:
 
 @contextlib.contextmanager
 def _refusals(url: str, key: str, *, conditional: bool) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: PLC0415  # slow to import
+    from botocore import exceptions  # noqa: PLC0415  # slow to import
 
     try:
         yield
-    except ClientError as error:
+    except exceptions.ClientError as error:
         raise translate(url, key, error.response, conditional=conditional) from error
-    except HTTPClientError as error:
+    except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
         raise UncertainError(unreachable(url, key, str(error))) from error
-    except BotoCoreError as error:
+    except exceptions.BotoCoreError as error:
         raise StoreError(_misconfigured(url, str(error))) from error
 
 
