@@ -1,55 +1,17 @@
 """A project that uses all that `ci` offers runs under both providers: hooks, own jobs, gates, tags, schedules, hands."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from cosgen.manifest.config import (
-    ChannelConfig,
-    HooksConfig,
-    JobConfig,
-    ProjectConfig,
-    TriggerConfig,
-    UpgradeConfig,
-)
-from cosgen.manifest.platform import Variant
 from cosgen.pipeline.scene import Provider
 from tests.e2e.recorded import Place, act, gitlab, require_act
-from tests.fakes.pipelines import X86, config
+from tests.fakes.pipelines import ARM, X86, whole_config
 
 NodeTool = Callable[[str], tuple[str, ...]]
-ARM = Variant("", "arm64")
-STAGES = ("plan", "build", "publish", "site")
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-
-
-def _settings() -> ProjectConfig:
-    hooks = {f"{side}_{stage}": (f"own {side}-{stage}",) for stage in STAGES for side in ("before", "after")}
-    jobs = {
-        "iso": JobConfig(run=("own iso",), artifacts=("iso",)),
-        "vm-test": JobConfig(run=("own vm-test",), needs=("iso",), after="gate", channels=("testing",)),
-        "smoke": JobConfig(run=("own smoke",), after="plan", pull_requests=True, per_variant=False),
-        "canary": JobConfig(run=("own canary",), channels=("stable",), per_variant=False),
-        "tell": JobConfig(
-            run=("own tell",), after="publish", per_variant=False, required=False, channels=("testing",)
-        ),
-    }
-    base = config(install="cosgen-installed", hooks=HooksConfig(**hooks), jobs=jobs)
-    return replace(
-        base,
-        arches=("x86_64", "arm64"),
-        upgrade=UpgradeConfig(package="system/os"),
-        registry=replace(base.registry, images="ghcr.io/acme/os"),
-        channels={
-            "testing": ChannelConfig(on=TriggerConfig(branch="main"), gates=("vm-test",)),
-            "stable": ChannelConfig(
-                on=TriggerConfig(tag="v*"), from_="testing", approve=True, gates=("canary",)
-            ),
-        },
-    )
 
 
 def _own(place: Place, name: str) -> list[str]:
@@ -100,7 +62,7 @@ def _assert_testing_went_through(place: Place) -> None:
 
 def test_on_github_all_of_a_project_runs_in_order_and_gates_hold(tmp_path: Path) -> None:
     require_act()
-    place = Place(tmp_path, Provider.GITHUB, "static", _settings(), (ARM, X86))
+    place = Place(tmp_path, Provider.GITHUB, "static", whole_config(install="cosgen-installed"), (ARM, X86))
     place.clear()
     run = act(place, "push", "cosgen-testing")
     assert run.returncode == 0, run.stdout
@@ -140,7 +102,7 @@ def test_on_github_all_of_a_project_runs_in_order_and_gates_hold(tmp_path: Path)
 
 def test_on_github_time_and_queues_start_what_they_should(tmp_path: Path) -> None:
     require_act()
-    place = Place(tmp_path, Provider.GITHUB, "static", _settings(), (ARM, X86))
+    place = Place(tmp_path, Provider.GITHUB, "static", whole_config(install="cosgen-installed"), (ARM, X86))
     place.clear()
     run = act(place, "schedule", "cosgen-maintenance", {"schedule": "23 3 * * *"})
     assert run.returncode == 0, run.stdout
@@ -171,7 +133,7 @@ def test_on_github_time_and_queues_start_what_they_should(tmp_path: Path) -> Non
 
 def test_on_gitlab_all_of_a_project_runs_in_order_and_gates_hold(tmp_path: Path, node_tool: NodeTool) -> None:
     tool = node_tool("gitlab-ci-local")
-    place = Place(tmp_path, Provider.GITLAB, "child", _settings(), (ARM, X86))
+    place = Place(tmp_path, Provider.GITLAB, "child", whole_config(install="cosgen-installed"), (ARM, X86))
     place.clear()
     run = gitlab(place, tool, CI_PIPELINE_SOURCE="push")
     assert run.returncode == 0, run.stdout
@@ -207,7 +169,7 @@ def test_on_gitlab_all_of_a_project_runs_in_order_and_gates_hold(tmp_path: Path,
 
 def test_on_gitlab_time_and_requests_start_what_they_should(tmp_path: Path, node_tool: NodeTool) -> None:
     tool = node_tool("gitlab-ci-local")
-    place = Place(tmp_path, Provider.GITLAB, "child", _settings(), (ARM, X86))
+    place = Place(tmp_path, Provider.GITLAB, "child", whole_config(install="cosgen-installed"), (ARM, X86))
     place.clear()
     run = gitlab(place, tool, CI_PIPELINE_SOURCE="schedule", COSGEN_TASK="nightly")
     assert run.returncode == 0, run.stdout

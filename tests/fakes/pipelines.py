@@ -2,20 +2,26 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cosgen.manifest.config import (
     ChannelConfig,
     CiConfig,
+    HooksConfig,
+    JobConfig,
     ProjectConfig,
     RegistryConfig,
     RepositoryConfig,
     TriggerConfig,
+    UpgradeConfig,
 )
 from cosgen.manifest.platform import Variant
 from cosgen.pipeline.units import BuildNode
 
 X86 = Variant("", "x86_64")
+ARM = Variant("", "arm64")
+STAGES = ("plan", "build", "publish", "site")
 DIAMOND: Mapping[str, tuple[str, ...]] = {
     "base/root": (),
     "base/left": ("base/root",),
@@ -61,4 +67,31 @@ def config(*, cache: str = "ghcr.io/acme/cache", storage: str = "s3://acme/repo"
         },
         ci=CiConfig(**ci),
         arches=("x86_64",),
+    )
+
+
+def whole_config(**ci: Any) -> ProjectConfig:
+    """Return settings that use all that pipelines offer: hooks, own jobs, gates, two architectures, images."""
+    hooks = {f"{side}_{stage}": (f"own {side}-{stage}",) for stage in STAGES for side in ("before", "after")}
+    jobs = {
+        "iso": JobConfig(run=("own iso",), artifacts=("iso",)),
+        "vm-test": JobConfig(run=("own vm-test",), needs=("iso",), after="gate", channels=("testing",)),
+        "smoke": JobConfig(run=("own smoke",), after="plan", pull_requests=True, per_variant=False),
+        "canary": JobConfig(run=("own canary",), channels=("stable",), per_variant=False),
+        "tell": JobConfig(
+            run=("own tell",), after="publish", per_variant=False, required=False, channels=("testing",)
+        ),
+    }
+    base = config(hooks=HooksConfig(**hooks), jobs=jobs, **ci)
+    return replace(
+        base,
+        arches=("x86_64", "arm64"),
+        upgrade=UpgradeConfig(package="system/os"),
+        registry=replace(base.registry, images="ghcr.io/acme/os"),
+        channels={
+            "testing": ChannelConfig(on=TriggerConfig(branch="main"), gates=("vm-test",)),
+            "stable": ChannelConfig(
+                on=TriggerConfig(tag="v*"), from_="testing", approve=True, gates=("canary",)
+            ),
+        },
     )
