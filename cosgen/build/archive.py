@@ -87,7 +87,8 @@ def write_archive(
         picked: Members sorted by `member.order`, names unique.
         target: Where the compressed archive goes.
         compression: Format and level.
-        epoch: Modification times after it become it; seconds since 1970. None for `DEFAULT_EPOCH`.
+        epoch: Modification times after it become it, those of directories always; seconds since 1970.
+            None for `DEFAULT_EPOCH`.
 
     Returns:
         Digests, sizes and the list of files.
@@ -168,7 +169,8 @@ def _tar_info(item: Picked, epoch: int) -> tarfile.TarInfo:
     info = tarfile.TarInfo(item.name)
     info.type = _TYPES.get(member.kind, tarfile.REGTYPE)
     info.mode, info.uid, info.gid = member.mode, member.uid, member.gid
-    info.mtime = min(member.mtime, epoch)
+    # Engines touch directories when they mount files into them, some earlier in a build, some later.
+    info.mtime = epoch if member.kind is Kind.DIRECTORY else min(member.mtime, epoch)
     info.size, info.linkname = member.size, member.link
     info.pax_headers = {
         f"SCHILY.xattr.{name}": value.decode("utf-8", "surrogateescape") for name, value in member.xattrs

@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import IO, Protocol, Self
 
 from cosgen.build.member import (
+    KEPT_XATTR,
     OPAQUE_MARKER,
     WHITEOUT_PREFIX,
     Kind,
     Member,
     clean_name,
-    keep_xattr,
     kind_of_mode,
     kind_of_tar,
     order,
 )
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError, VerificationError
-
-_XATTR = "SCHILY.xattr."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,12 +144,8 @@ class OverlayLayer:
 
 
 def _read_xattrs(full: bytes) -> tuple[tuple[str, bytes], ...]:
-    try:
-        names = os.listxattr(full, follow_symlinks=False)
-    except OSError:
-        return ()
-    kept = sorted(name for name in names if keep_xattr(name) and not name.startswith("user.overlay."))
-    return tuple((name, os.getxattr(full, name, follow_symlinks=False)) for name in kept)
+    value = _xattr(full, KEPT_XATTR)
+    return ((KEPT_XATTR, value),) if value else ()
 
 
 def _xattr(full: bytes, name: str) -> bytes:
@@ -272,9 +266,5 @@ class _Window:
 
 
 def _tar_xattrs(info: tarfile.TarInfo) -> tuple[tuple[str, bytes], ...]:
-    found = []
-    for key, value in info.pax_headers.items():
-        name = key.removeprefix(_XATTR)
-        if key.startswith(_XATTR) and keep_xattr(name):
-            found.append((name, str(value).encode("utf-8", "surrogateescape")))
-    return tuple(sorted(found))
+    value = info.pax_headers.get(f"SCHILY.xattr.{KEPT_XATTR}", "")
+    return ((KEPT_XATTR, str(value).encode("utf-8", "surrogateescape")),) if value else ()

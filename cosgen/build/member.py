@@ -8,8 +8,9 @@ from enum import StrEnum
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError
 
-# Extended attributes an artifact keeps. The others belong to the machine that built it.
-KEPT_XATTRS = ("security.capability", "user.")
+# The extended attribute that an artifact keeps, as luet does. Engines put no other into layers, so with more an
+# artifact would depend on where its layers were read; most belong to the machine that built it anyway.
+KEPT_XATTR = "security.capability"
 WHITEOUT_PREFIX = ".wh."
 OPAQUE_MARKER = ".wh..wh..opq"
 
@@ -104,11 +105,6 @@ def climbs_out(path: str, target: str) -> bool:
         if depth < 0:
             return True
     return False
-
-
-def keep_xattr(name: str) -> bool:
-    """Tell whether an extended attribute belongs into artifacts."""
-    return name.startswith(KEPT_XATTRS)
 
 
 def kind_of_mode(mode: int) -> Kind:

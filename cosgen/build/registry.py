@@ -85,7 +85,7 @@ class Registry:
             total=retries,
             backoff_factor=0.3,
             status_forcelist=(429, 500, 502, 503, 504),
-            allowed_methods=("GET", "HEAD", "PUT"),
+            allowed_methods=("GET", "HEAD", "POST", "PUT"),  # a POST begins an upload, or asks for a token
             raise_on_status=False,
         )
         for scheme in ("http://", "https://"):
@@ -186,7 +186,9 @@ class Registry:
 
                 headers["Content-Length"] = str(content.stat().st_size)
                 done = self._send("PUT", name, location, data=rewound, headers=headers)
-        self._expect(done, name, requests.codes.created)
+        # When the answer to an upload was lost, the second one finds the upload ended; the blob is there then.
+        if done.status_code != requests.codes.not_found or not self.has_blob(name, digest):
+            self._expect(done, name, requests.codes.created)
         return digest
 
     def put_manifest(self, name: ImageName, reference: str, manifest: Manifest) -> str:

@@ -37,13 +37,13 @@ class SbomFacts:
 def render_sbom(facts: SbomFacts) -> str:
     """Return the bill as JSON: sorted, without time; its serial number comes from the content."""
     bom = Bom(serial_number=uuid.uuid5(_NAMESPACE, facts.content_digest))
-    bom.metadata.component = _package(facts)
+    bom.metadata.component = package = _package(facts)
     bom.metadata.timestamp = None  # type: ignore[assignment]  # removed below: the library insists on a clock
     bom.components.update(_distro(item, facts.distribution) for item in facts.packages)
+    bom.register_dependency(package, bom.components)
     document = json.loads(JsonV1Dot6(bom).output_as_string())
     document["metadata"].pop("timestamp", None)
     document["components"] = [*document.get("components", ()), *_files(facts.files)]
-    document.pop("dependencies", None)
     return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 

@@ -7,6 +7,7 @@ claims. Work is repeated at worst, never lost, and a single worker that runs fin
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,7 @@ PATIENCE_SECONDS = 75.0  # a claim that did not change for so long is nobody's
 _BEATS = 4  # signs of life within that time
 _START_SHARE = 0.8  # of that time others may take to begin
 _POLL_SECONDS = (1.0, 15.0)
+_LOOKUPS = 8  # requests to the registry at once
 _TAIL_FACTOR = 1.5  # a build rarely takes longer than its estimate times this
 
 
@@ -177,10 +179,17 @@ class _Worker:
         if not self._options.shares:
             self._block()
             return
-        for key, fate in self._memory.fates.items():
-            if fate is Fate.OPEN and self._needs_settled(key):
-                self._memory.fates[key] = self._ask(self._share.nodes[key])
+        fates = self._memory.fates
+        asked: set[str] = set()
+        with ThreadPoolExecutor(_LOOKUPS) as pool:
+            while keys := [key for key in fates if key not in asked and self._may_be_done(key)]:
+                asked.update(keys)
+                found = pool.map(lambda key: self._ask(self._share.nodes[key]), keys)
+                fates.update(zip(keys, found, strict=True))
         self._block()
+
+    def _may_be_done(self, key: str) -> bool:
+        return self._memory.fates[key] is Fate.OPEN and self._needs_settled(key)
 
     def _ask(self, node: PlanNode) -> Fate:
         cache = self._tools.cache

@@ -62,8 +62,9 @@ def test_modes_links_names_and_capabilities_are_kept() -> None:
     assert "SCHILY.xattr.security.selinux" not in found["a/x"].pax_headers
 
 
-def test_times_after_the_epoch_become_it_and_earlier_ones_stay() -> None:
+def test_times_of_directories_and_those_after_the_epoch_become_it_and_earlier_ones_stay() -> None:
     assert {name: info.mtime for name, info in unpack(pack(*ENTRIES)[0]).items() if info.mtime} == {
+        "a": DEFAULT_EPOCH,
         "a/x": DEFAULT_EPOCH,
         "a/y": DEFAULT_EPOCH,
         "ünï\ncode": 5,
