@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,28 +13,67 @@ from click.testing import CliRunner
 
 from cosgen.cli.ci import command
 from cosgen.cli.init import command as init
+from cosgen.manifest.config import OidcConfig, PullRequestConfig, RunnerConfig, SigningConfig
+from cosgen.pipeline.child import child_pipeline
+from cosgen.pipeline.drift import GeneratedFile
 from cosgen.pipeline.emit import emit_nodes
 from cosgen.pipeline.scene import Provider
-from tests.fakes.pipelines import X86, config, nodes
+from tests.fakes.pipeline_run import plan_of
+from tests.fakes.pipelines import ARM, X86, config, nodes, whole_config
 
 BIN = Path(sys.executable).parent
 COS = Path(__file__).parents[3] / "shared" / "trees" / "cos"
 # Findings that are accepted, each with its reason.
 ALLOWED = {
+    "self-hosted-runner": "a runner group of the settings; CG113 keeps requests off machines that last",
     "self-repository": "`$/` needs runners of 2.336; `ci.self_repository: true` emits it",
 }
 SHAPES = {"github": ("static", "chunks", "workers"), "gitlab": ("static", "chunks", "workers", "child")}
 CASES = [
     (project, provider, shape)
-    for project in ("full", "starter", "cos")
+    for project in ("small", "whole", "starter", "cos")
     for provider, shapes in SHAPES.items()
     for shape in shapes
 ]
 NodeTool = Callable[[str], tuple[str, ...]]
 
 
-def _full(folder: Path, provider: str, shape: str) -> None:
-    for file in emit_nodes(config(), (X86,), nodes(), Provider(provider), version="1", shape=shape):
+def _small(folder: Path, provider: str, shape: str) -> None:
+    _write(folder, emit_nodes(config(), (X86,), nodes(), Provider(provider), version="1", shape=shape))
+
+
+def _whole(folder: Path, provider: str, shape: str) -> None:
+    packages = tuple(node for variant in (ARM, X86) for node in nodes(variant=variant))
+    runners = {
+        "arm64": RunnerConfig(emulate=True, purge_disk=True),
+        "control": RunnerConfig(group="light", labels=("ubuntu-24.04",)),
+    }
+    settings = whole_config(
+        runners=runners,
+        site="storage",
+        pull_requests=PullRequestConfig(labels=("build", "size/XL"), paths=("packages/**",)),
+        variables={"TZ": "UTC"},
+        oidc=OidcConfig(role="arn:aws:iam::123456789012:role/publish"),
+        optional_variants=("arm64",),
+    )
+    settings = replace(settings, signing=SigningConfig(required=True))
+    _write(folder, emit_nodes(settings, (ARM, X86), packages, Provider(provider), version="1", shape=shape))
+    if shape == "child":
+        for channel in ("", "testing"):
+            text = child_pipeline(
+                settings,
+                (ARM, X86),
+                plan_of(packages, ["x86_64:base/root"]),
+                version="1",
+                channel=channel,
+                jobs=None,
+                components=not channel,
+            )
+            _write(folder, [GeneratedFile(f".gitlab/cosgen/child-{channel or 'request'}.yml", text)])
+
+
+def _write(folder: Path, files: Iterable[GeneratedFile]) -> None:
+    for file in files:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(file.text)
@@ -62,7 +102,7 @@ def _emit(folder: Path, provider: str, shape: str, *options: str) -> None:
 @pytest.fixture(scope="module")
 def emitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, str], list[str]]:
     """Give a function from project, provider and shape to the paths of its files; each is emitted once."""
-    makers = {"full": _full, "starter": _starter, "cos": _cos}
+    makers = {"small": _small, "whole": _whole, "starter": _starter, "cos": _cos}
     made: dict[tuple[str, str, str], list[str]] = {}
 
     def emit(project: str, provider: str, shape: str) -> list[str]:
