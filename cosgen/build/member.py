@@ -8,8 +8,8 @@ from enum import StrEnum
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError
 
-# The extended attribute that an artifact keeps, as luet does. Engines put no other into layers, so with more an
-# artifact would depend on where its layers were read; most belong to the machine that built it anyway.
+# The extended attribute that an artifact keeps, as luet does. Engines put no other into layers, so with more
+# an artifact would depend on where its layers were read; most belong to the machine that built it anyway.
 KEPT_XATTR = "security.capability"
 WHITEOUT_PREFIX = ".wh."
 OPAQUE_MARKER = ".wh..wh..opq"

@@ -186,7 +186,7 @@ class Registry:
 
                 headers["Content-Length"] = str(content.stat().st_size)
                 done = self._send("PUT", name, location, data=rewound, headers=headers)
-        # When the answer to an upload was lost, the second one finds the upload ended; the blob is there then.
+        # When the answer to an upload was lost, the second one finds it ended; the blob is there then.
         if done.status_code != requests.codes.not_found or not self.has_blob(name, digest):
             self._expect(done, name, requests.codes.created)
         return digest
