@@ -107,4 +107,5 @@ def test_the_tutorial_works_as_it_is_written(newcomer: Newcomer, tmp_path: Path)
     assert "apps/status" in said["cosgen repo diff stable testing"][0]
     assert "http://127.0.0.1" in said["cosgen serve build/site"][0]
     assert (project / ".github" / "workflows").is_dir()
+    assert "2 to build" in said["cosgen plan"][1], said["cosgen plan"][1]
     assert sys.version_info >= (3, 11)
