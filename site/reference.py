@@ -8,6 +8,7 @@ import difflib
 import importlib
 import inspect
 import json
+import keyword
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -207,8 +208,7 @@ def problems_page() -> str:
     lines.append(
         "An id never changes its meaning; tools may match on it. `--format json` prints it as `id`.\n"
     )
-    for room in ROOMS:
-        rules = importlib.import_module(f"cosgen.{room}.rules").RULES
+    for room, rules in _rules():
         lines += [
             f"## {room}\n",
             "| id | what is wrong | why it matters | what to do |",
@@ -223,6 +223,15 @@ def problems_page() -> str:
             )
         lines.append("")
     return "\n".join(lines)
+
+
+def _rules() -> Iterator[tuple[str, Mapping[str, errors.Rule]]]:
+    """Yield each room with its rules; those of the command line are told by its modules."""
+    for room in ROOMS:
+        yield room, importlib.import_module(f"cosgen.{room}.rules").RULES
+    modules = [f"{name}_" if keyword.iskeyword(name) else name for name in COMMANDS]
+    found = [getattr(importlib.import_module(f"cosgen.cli.{name}"), "RULES", {}) for name in modules]
+    yield "cli", {id_: rule for rules in found for id_, rule in rules.items()}
 
 
 def exit_codes_page() -> str:

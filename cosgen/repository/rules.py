@@ -1,9 +1,10 @@
-"""The problems that storing and publishing tell, one rule per id (CG501-CG549), for the docs too."""
+"""The problems that storing and publishing tell (CG501-CG549); `RULES` has all of the room, for the docs."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from cosgen.errors import Problem, Rule
+from cosgen.repository import rules_foundation, rules_luet
 
 _DAMAGE = "Clients would fail on it, or install something else than was built."
 _RULES = (
@@ -159,7 +160,9 @@ _RULES = (
     Rule("CG542", "Not a bucket", "Policies are for buckets.", "Give --bucket, or an s3:// storage."),
 )
 
-RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in _RULES})
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {rule.id: rule for rule in (*_RULES, *rules_luet.RULES.values(), *rules_foundation.RULES.values())}
+)
 
 
 def problem(rule_id: str, what: str) -> Problem:
