@@ -43,6 +43,8 @@ def explain_affected(
     found: dict[Fingerprint, str] = {}
     for name in graph.order:
         node = graph.nodes[name]
+        if node.foundation:
+            continue
         package = node.package
         folders = [package.directory]
         folders += [folder for folder, humans in owners.items() if package.human in humans]

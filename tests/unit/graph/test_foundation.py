@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from cosgen.errors import Origin
+from cosgen.graph.affected import affected
 from cosgen.graph.graph import think
 from cosgen.graph.model import Fingerprint, Graph
 from cosgen.graph.plan import Action, plan_builds
@@ -186,3 +187,10 @@ def test_a_plan_keeps_what_the_foundation_built() -> None:
     assert {node.reason for node in plan.nodes if node.action is Action.KEEP} == {
         "built by the foundation cos"
     }
+
+
+def test_a_change_of_files_never_concerns_what_the_foundation_built() -> None:
+    graph = think(
+        above(package("a/own@1.0", requires=["f/base"]), package("a/other@1.0", requires=["f/base"]))
+    )
+    assert affected(graph, ["packages/a/own-1.0/build.yaml"]) == {"own-a-1.0"}
