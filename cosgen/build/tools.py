@@ -7,6 +7,7 @@ from cosgen.build.credentials import Credentials
 from cosgen.build.engine import Engine
 from cosgen.build.reference import ImageName, parse_name
 from cosgen.build.registry import Registry
+from cosgen.errors import BuildError
 
 
 class Tools:
@@ -59,6 +60,23 @@ class Tools:
             found = Registry(insecure=self._insecure, credentials=self.credentials)
             self._local.registry = found
         return found
+
+    def can_read_cache(self) -> bool:
+        """Tell whether the cache registry lets us read; one that wants a login does not, when we have none.
+
+        Raises:
+            BuildError: The registry does not answer, or refuses the login we have.
+        """
+        if self.cache is None:
+            return False
+        try:
+            self.registry().find_digest(self.cache, "none")
+        except BuildError as error:
+            refused = all(item.id == "CG481" for item in error.problems)
+            if not refused or self.credentials.find(self.cache.host):
+                raise
+            return False
+        return True
 
     def close(self) -> None:
         """End the connections."""

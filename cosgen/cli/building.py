@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cosgen import __version__
@@ -129,19 +129,24 @@ def open_workshop(project_options: ProjectOptions, options: BuildOptions) -> Wor
         raise ManifestError(*errors)
     registry = project.config.registry
     progress = make_progress(os.environ, verbose=options.verbose, quiet=options.quiet)
+    tools = Tools(
+        lambda: _connect(options, progress),
+        os.environ,
+        repository=registry.cache,
+        insecure=registry.insecure,
+    )
+    pull = options.pull and bool(registry.cache)
+    if pull and not options.push and not tools.can_read_cache():  # a request's job has no login
+        progress.note(f"{registry.cache} asks for a login and there is none: nothing is taken from it")
+        pull = False
     return Workshop(
         grounded=grounded,
         graphs={
             variant.key: _think(project, variant, lock)
             for variant in project_options.select_variants(project.variants)
         },
-        options=options,
-        tools=Tools(
-            lambda: _connect(options, progress),
-            os.environ,
-            repository=registry.cache,
-            insecure=registry.insecure,
-        ),
+        options=replace(options, pull=pull, push=options.push and bool(registry.cache)),
+        tools=tools,
         progress=progress,
         builder=find_builder(os.environ, Path(project.root)),
     )
@@ -163,9 +168,9 @@ def make_request(
         cache_folder=cache_folder(os.environ),
         platform=platform,
         repository=registry.cache or LOCAL_REPOSITORY,
-        has_registry=bool(registry.cache),
-        pull=options.pull and bool(registry.cache),
-        push=options.push and bool(registry.cache),
+        has_registry=options.pull or options.push,
+        pull=options.pull,
+        push=options.push,
         rebuild=options.rebuild,
         luet_tags=registry.luet_tags,
         caches=tuple(item.images for item in project.config.foundations if item.images),

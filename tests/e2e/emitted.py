@@ -31,6 +31,8 @@ from ruamel.yaml import YAML
 
 from cosgen import __version__
 from cosgen.build.archive import open_archive
+from cosgen.build.reference import parse_name
+from cosgen.build.registry import Registry as RegistryClient
 from cosgen.pipeline.actions import shipped_pins
 from cosgen.repository.reader import open_repository
 from cosgen.storage.open import open_store
@@ -417,6 +419,12 @@ class Derivative:
         """Return the number of the last commit, and the snapshot of each channel."""
         commit = open_repository(open_store(self.public)).commit
         return commit.seq, {name: channel.snapshot.digest for name, channel in commit.state.channels.items()}
+
+    def tags(self) -> tuple[str, ...]:
+        """Return what the cache registry holds."""
+        login = self.machines.registry.login
+        client = RegistryClient(credentials=lambda _: login)
+        return client.list_tags(parse_name(f"{self.machines.registry.address}/{self.name}/cache")[0])
 
     def installed(self, channel: str) -> dict[str, str]:
         """Return what a client of a channel gets, every byte checked: package -> what its file says."""

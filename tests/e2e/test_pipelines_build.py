@@ -58,10 +58,17 @@ def test_a_static_pipeline_on_github(tmp_path: Path, machines: Machines) -> None
     assert place.state_of() == state
 
     place.write_package("packages/library", ["toolchain"], "package_dir: /output\n", "1.1")
+    base = place.git("rev-parse", "HEAD").strip()
     place.commit("Renew the library")
+    there = place.tags()
+    payload = {"pull_request": {"number": 1, "base": {"sha": base, "ref": "main"}, "head": {"ref": "topic"}}}
+    request = place.act("pull_request", "cosgen-request", payload=payload).check()
+    assert set(request.built) == {"library", "app", "os"}
+    assert request.rung == Counter(["library", "app", "os"])  # what they need is in the engine's own cache
+    assert (place.tags(), place.state_of()) == (there, state)
+
     third = place.act("push", "cosgen-testing").check()
     assert set(third.built) == {"library", "app", "os"}
-    assert third.rung == Counter(["library", "app", "os"])
     assert place.installed("testing") == contents(place, library="1.1")
 
     place.act("workflow_dispatch", "cosgen-stable").check()
