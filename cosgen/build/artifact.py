@@ -57,13 +57,15 @@ class ArtifactRecord:
     files: tuple[str, ...]  # members that are not directories, archive order, no leading "/"
     installed_size: int  # bytes, sum of the members' sizes
     needs: tuple[str, ...] = ()  # fingerprints of the packages it is built from directly, sorted
+    inputs: Mapping[str, str] = field(default_factory=dict)  # what the input digest is made of, shortened
     build: Mapping[str, object] = field(
         default_factory=dict
     )  # seconds, revision, run, log, cache; never hashed
 
     def to_json(self) -> str:
         """Return the record as canonical JSON (sorted keys, one trailing newline)."""
-        data = asdict(self) | {"definition": dict(self.definition), "build": dict(self.build)}
+        mappings = {name: dict(getattr(self, name)) for name in ("definition", "inputs", "build")}
+        data = asdict(self) | mappings
         return json.dumps(data, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
 
     @classmethod

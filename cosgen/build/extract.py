@@ -23,6 +23,7 @@ from cosgen.build.rules import problem
 from cosgen.build.selection import Content, Losses, Picked, Selection, compile_filter, select
 from cosgen.build.sources import ImageLayout, LayerReader
 from cosgen.errors import BuildError
+from cosgen.graph.digest import short_parts
 from cosgen.graph.model import Node
 from cosgen.manifest.build_spec import BuildSpec, Subpackage
 from cosgen.manifest.definition import Definition
@@ -234,6 +235,7 @@ def _write_set(
         files=files,
         installed_size=summary.installed_size,
         needs=request.node.needs if is_main else (request.node.fingerprint,),
+        inputs=short_parts(request.node.input_parts),
         build=dict(facts) | _measured(request, facts, summary, started),
     )
 

@@ -39,6 +39,7 @@ from cosgen.manifest.lock import Lock, read_lock
 from cosgen.manifest.platform import Variant, find_arch
 from cosgen.manifest.project import Project
 from cosgen.repository.commit import read_tail
+from cosgen.repository.published import published_package
 from cosgen.repository.reader import open_repository
 from cosgen.repository.session import Session
 
@@ -178,9 +179,7 @@ def read_published(
     for key in sorted({graph.tree.variant.key for graph in graphs} & set(snapshot.variants)):
         for record in repository.packages(snapshot, key):
             human = f"{record.category}/{record.name}"
-            rows.append(
-                (key, human, PublishedPackage(input_digest=record.input_digest, version=record.version))
-            )
+            rows.append((key, human, published_package(record)))
             if record.seconds is not None and record.seconds >= _SHORT:
                 estimates[f"{key}:{human}"] = record.seconds
     return index_published(rows), estimates

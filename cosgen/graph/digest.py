@@ -15,6 +15,8 @@ from cosgen.manifest.platform import Variant, find_arch
 from cosgen.manifest.tree import ContextFile, Package
 
 SCHEMA = 1  # raise it when what is built from equal inputs changes
+_SHORT = 16  # hex digits of a part in an index
+_HASHED = ("spec", "files", "values", "beneath")  # the other parts are words
 
 
 def own_parts(package: Package, platform: str, seed: str) -> dict[str, str]:
@@ -34,6 +36,15 @@ def own_parts(package: Package, platform: str, seed: str) -> dict[str, str]:
         "platform": platform,
         "seed": f"{package.spec.image}@{seed}" if seed else package.spec.image,
     }
+
+
+def short_parts(parts: Mapping[str, str]) -> dict[str, str]:
+    """Return the parts as an index keeps them: enough of each to tell whether it changed.
+
+    >>> short_parts({"spec": "ab" * 32, "platform": "linux/amd64"})
+    {'spec': 'abababababababab', 'platform': 'linux/amd64'}
+    """
+    return {name: value[:_SHORT] if name in _HASHED else value for name, value in parts.items()}
 
 
 def parts_digest(parts: Mapping[str, str]) -> str:

@@ -32,7 +32,7 @@ class PublishedPackage:
     present: bool = True  # False: the index lists it, but the store does not hold its artifact
     parts: Mapping[str, str] = field(
         default_factory=lambda: _NO_PARTS
-    )  # as `Node.input_parts`; empty when not recorded
+    )  # as `Node.input_parts`, or shortened; empty when not recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from cosgen.graph.digest import short_parts
 from cosgen.graph.model import Node
 from cosgen.graph.plan_model import PublishedPackage, package_key
 
@@ -63,7 +64,8 @@ def is_not_raised(node: Node, found: PublishedPackage, changed: Sequence[str]) -
 def _changed_parts(node: Node, found: PublishedPackage) -> set[str]:
     if not found.parts:
         return set()
-    return {name for name in _PARTS if node.input_parts.get(name, "") != found.parts.get(name, "")}
+    ours, theirs = short_parts(node.input_parts), short_parts(found.parts)
+    return {name for name in _PARTS if ours.get(name, "") != theirs.get(name, "")}
 
 
 def _names(changed: Sequence[str]) -> str:

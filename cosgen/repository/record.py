@@ -48,6 +48,7 @@ class PackageRecord:
     revision: str = ""  # commit of the source repository that it was built from
     log: str = ""  # address of the run that built it, where its log is; "" when nobody else can see it
     needs: tuple[str, ...] = ()  # fingerprints of the packages it was built from directly, sorted
+    inputs: Mapping[str, str] = field(default_factory=dict, repr=False)  # the input digest by part, shortened
 
     @property
     def name(self) -> str:
@@ -115,6 +116,7 @@ class PackageRecord:
             "provenance": _file_json(self.provenance),
             "log": self.log or None,
             "needs": self.needs or None,
+            "inputs": self.inputs or None,
         }
         return data | {key: value for key, value in optional.items() if value is not None}
 
@@ -142,6 +144,7 @@ class PackageRecord:
             provenance=_file_of(data.get("provenance")),
             log=text(data, "log") if "log" in data else "",
             needs=texts(data, "needs"),
+            inputs={name: str(value) for name, value in mapping(data.get("inputs", {})).items()},
         )
 
 
@@ -184,4 +187,5 @@ def record_of(artifact: ArtifactRecord, attestation: ObjectRef | None) -> Packag
         provenance=artifact.provenance if attestation else None,
         log=str(artifact.build.get("run", "")),
         needs=artifact.needs,
+        inputs=artifact.inputs,
     )

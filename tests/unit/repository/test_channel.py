@@ -8,7 +8,6 @@ from cosgen.errors import PublishError
 from cosgen.repository import channel as moves
 from cosgen.repository.publish import PublishOptions, publish
 from cosgen.repository.publish_plan import Incoming
-from cosgen.repository.published import build_seconds, published_packages
 from cosgen.repository.reader import open_repository
 from cosgen.repository.session import Session
 from cosgen.storage.memory import MemoryStore
@@ -106,16 +105,3 @@ def test_history_tells_every_move_newest_first() -> None:
     history = list(open_repository(session.store).history("testing"))
     assert [entry.commit.op for entry in history] == ["rollback", "publish", "publish"]
     assert history[0].commit.note == "two is broken"
-
-
-def test_planning_sees_the_newest_version_and_an_unknown_channel_as_empty() -> None:
-    session = session_with("one")
-    newer = package("a", version="1.10")
-    publish(session, request("testing", package("a", version="1.9"), newer), PublishOptions())
-    repository = open_repository(session.store)
-    found = published_packages(repository, "testing")
-    assert found["x86_64:apps/a"].version == "1.10"
-    assert found["x86_64:apps/a"].input_digest == newer.record.input_digest
-    assert published_packages(repository, "never") == {}
-    assert published_packages(None, "testing") == {}
-    assert build_seconds(repository, "testing") == {}

@@ -17,7 +17,8 @@ BUNDLE = ObjectRef(key="a/0.att.tar.zst", digest="sha256:0", size=1)
 def artifact(folder: Path) -> ArtifactRecord:
     made = make_artifact(folder, "edit", revision="abc")
     facts = {"seconds": 1.5, "revision": "abc", "run": "https://forge.example/runs/7", "log": "logs/edit.log"}
-    return replace(made, needs=("base-c-1.0", "libc-c-2.0"), build=facts)
+    inputs = {"spec": "0123456789abcdef", "seed": "debian:12"}
+    return replace(made, needs=("base-c-1.0", "libc-c-2.0"), inputs=inputs, build=facts)
 
 
 def test_a_record_tells_what_proves_the_build_what_it_was_built_from_and_where_its_log_is(
@@ -32,7 +33,8 @@ def test_a_record_tells_what_proves_the_build_what_it_was_built_from_and_where_i
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     made = artifact(tmp_path)
-    for record in (record_of(made, BUNDLE), record_of(replace(made, needs=(), build={}), None)):
+    bare = replace(made, needs=(), inputs={}, build={})
+    for record in (record_of(made, BUNDLE), record_of(bare, None)):
         assert PackageRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
@@ -41,7 +43,9 @@ def test_a_record_without_a_bundle_names_nothing_in_it(tmp_path: Path) -> None:
     assert not data.keys() & {"attestation", "sbom", "provenance", "log", "needs", "seconds", "revision"}
 
 
-@pytest.mark.parametrize("wrong", [{"sbom": "x"}, {"sbom": {"name": "x"}}, {"needs": [1]}, {"log": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"sbom": "x"}, {"sbom": {"name": "x"}}, {"needs": [1]}, {"inputs": "x"}, {"log": 1}]
+)
 def test_a_record_of_another_form_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     data = record_of(artifact(tmp_path), BUNDLE).to_json() | wrong
     with pytest.raises(DecodeError):
