@@ -1,5 +1,7 @@
 """cosgen.upgrade.image against a real registry and a real engine."""
 
+import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -73,6 +75,33 @@ def test_an_engine_gets_the_union_of_the_packages(
         with tarfile.open(fileobj=exported) as tar:
             content = {n: tar.extractfile(n).read() for n in ("etc/a", "etc/b")}  # type: ignore[union-attr]
         assert content == {"etc/a": b"2", "etc/b": b"1"}
+
+
+def test_the_root_filesystem_is_the_union_of_the_packages_by_digest(name: ImageName, tmp_path: Path) -> None:
+    contents = [
+        {"etc/a": b"1", "etc/b": b"1", "usr/lib/x": b"x" * 5000},
+        {"etc/a": b"2"},
+        {"etc/c": b"3", "etc/b": b"3"},
+    ]
+    packages = [archive(tmp_path / str(number), files) for number, files in enumerate(contents)]
+    union = {path: hashlib.sha256(data).hexdigest() for files in contents for path, data in files.items()}
+    for layered in (False, True):
+        pushed = push(
+            Registry(),
+            name,
+            [image(tmp_path / f"i{layered}", *packages, layered=layered)],
+            annotations=LABELS,
+        )
+        found: dict[str, str] = {}
+        manifest = Registry().find_manifest(name, pushed.platforms["linux/amd64"])
+        assert manifest is not None
+        layers = json.loads(manifest.data)["layers"]
+        assert len(layers) == (3 if layered else 1)
+        for layer in layers:
+            data = gzip.decompress(Registry().get_blob(name, layer["digest"]))
+            with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+                found |= {i.name: hashlib.sha256(tar.extractfile(i).read()).hexdigest() for i in tar}  # type: ignore[union-attr]
+        assert found == union
 
 
 def test_two_pushes_of_the_same_packages_are_the_same_image(name: ImageName, tmp_path: Path) -> None:
