@@ -29,7 +29,7 @@ from cosgen.pipeline.model import (
     Trigger,
     When,
 )
-from cosgen.pipeline.yaml_text import Flow, print_yaml
+from cosgen.pipeline.yaml_text import Flow, Line, print_yaml
 
 ROOT = ".gitlab-ci.yml"
 FOLDER = ".gitlab/cosgen"
@@ -293,7 +293,7 @@ def machine_of(runner: Runner) -> dict[str, object]:
 def _parallel(job: Job) -> dict[str, object]:
     if not job.workers_of:
         return {}
-    numbers = Flow([str(number) for number in range(job.workers)])
+    numbers = Line([str(number) for number in range(job.workers)])
     return {"parallel": {"matrix": [{"WORKER": numbers}]}}
 
 

@@ -61,11 +61,15 @@ def value_text(value: Value) -> str:
 
 
 def arguments_of(job: Job, template: Job) -> dict[str, object]:
-    """Return the variables by which a job says what its template is to do; names of artifacts need none."""
+    """Return the variables by which a job says what its template is to do.
+
+    Those that only name artifacts are left out, and those that the provider sets under their name.
+    """
     read = {value for step in template.steps for value in env_of(step).values()}
-    return {
+    found = {
         name.upper(): value_text(value) for name, value in job.parameters.items() if Parameter(name) in read
     }
+    return {name: text for name, text in found.items() if text != f"${name}"}
 
 
 def variables_of(job: Job) -> dict[str, object]:

@@ -56,7 +56,7 @@ class Unit:
     """One job's worth of packages of one variant; in `static`, one package."""
 
     key: str  # "<variant>:<category>/<name>[@version]", or the name of a chunk
-    title: str
+    title: str  # what it builds, for people, without the variant
     variant: Variant
     packages: tuple[str, ...]  # category/name[@version]
     needs: tuple[str, ...]  # keys of units, sorted
@@ -179,14 +179,21 @@ def unit_template(scene: Scene, arch: str, *, request: bool = False, planned: bo
 def unit_jobs(scene: Scene, units: Sequence[Unit], *, request: bool = False, planned: bool = True) -> Built:
     """Return a job a unit, with exact needs."""
     named = sum(2 * len(package) + _AROUND_NAME for unit in units for package in unit.packages) <= MAX_TODO
-    ids = unit_ids(units, several=len({unit.variant for unit in units}) > 1)
+    several = len({unit.variant for unit in units}) > 1
+    ids = unit_ids(units, several=several)
     made = [
         unit_template(scene, arch, request=request, planned=planned)
         for arch in arches_of(unit.variant for unit in units)
     ]
     templates = {template.id: template for template in made}
     jobs = tuple(
-        _unit_job(unit, ids, templates[f"_cosgen-build-{slug(unit.variant.arch)}"], named=named)
+        _unit_job(
+            unit,
+            ids,
+            templates[f"_cosgen-build-{slug(unit.variant.arch)}"],
+            title=f"{unit.title} ({unit.variant.key})" if several else unit.title,
+            named=named,
+        )
         for unit in units
     )
     return Built(
@@ -197,14 +204,14 @@ def unit_jobs(scene: Scene, units: Sequence[Unit], *, request: bool = False, pla
     )
 
 
-def _unit_job(unit: Unit, ids: Mapping[str, str], template: Job, *, named: bool) -> Job:
+def _unit_job(unit: Unit, ids: Mapping[str, str], template: Job, *, title: str, named: bool) -> Job:
     parameters: dict[str, Value] = {"job": ids[unit.key], "packages": " ".join(unit.packages)}
     if unit.variant.flavor:
         parameters["flavor"] = unit.variant.flavor
     todo = tuple(f"{unit.variant.key}:{package}" for package in unit.packages)
     return Job(
         id=ids[unit.key],
-        title=unit.title,
+        title=title,
         stage="build",
         template=template.id,
         parameters=frozen(parameters),
@@ -233,7 +240,7 @@ def unit_ids(units: Sequence[Unit], *, several: bool) -> dict[str, str]:
 
 
 def _unit_name(unit: Unit, *, several: bool) -> str:
-    name = slug(unit.key.partition(":")[2] or unit.key)
+    name = slug(unit.title)
     name = f"{name}--{slug(unit.variant.key)}" if several else name
     reserved = ("plan", "check", "drift", "collect", "gate", "publish", "site")
     return f"p-{name}" if not name[:1].isalpha() or name in reserved else name

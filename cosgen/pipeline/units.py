@@ -88,12 +88,11 @@ def _bad_name(word: str, origin: Origin) -> Problem:
 
 def static_units(nodes: Sequence[BuildNode]) -> tuple[Unit, ...]:
     """Return a unit a package, with exact needs."""
-    several = len({node.variant for node in nodes}) > 1
     reduced = transitive_reduction(_dag(nodes))
     return tuple(
         Unit(
             key=node.key,
-            title=f"{node.word} ({node.variant.key})" if several else node.word,
+            title=node.word,
             variant=node.variant,
             packages=(node.word,),
             needs=tuple(sorted(reduced[node.key])),

@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-_PLAIN = re.compile(r"[A-Za-z_/.$][A-Za-z0-9_/.+@%^=$*()-]*(?: [A-Za-z0-9_/.+@%^=$*()-]+)*")
+_START = r"(?:[A-Za-z_/$]|\.(?=[A-Za-z/.]))"  # a dot before a digit begins a number
+_PLAIN = re.compile(_START + r"[A-Za-z0-9_/.+@%^=$*()-]*(?: [A-Za-z0-9_/.+@%^=$*()-]+)*")
 # Outside of one-line lists and maps: a word may also hold quotes, brackets, and `:` or `#` within.
-_PLAIN_LINE = re.compile(r"[A-Za-z_/.$(](?:[!-~]|(?<!:) (?!#))*(?<![: ])|[0-9]+ [a-z]+")
-_PLAIN_KEY = re.compile(r"[A-Za-z_.][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*")
+_PLAIN_LINE = re.compile(_START[:-1] + r"|\()(?:[!-~]|(?<!:) (?!#))*(?<![: ])|[0-9]+ [a-z]+")
+_PLAIN_KEY = re.compile(_START + r"[A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*")
 _SPECIAL = re.compile(
     r"(?i:~|null|true|false|yes|no|on|off|y|n)|[-+]?[0-9][0-9_.:eExXo+-]*|[-+]?\.(?i:inf|nan)|\.|=|<<|---.*|\.\.\..*"
 )
@@ -34,6 +35,10 @@ class Tagged(str):
 
 class Flow(list[object]):
     """A list printed on one line where that is not too long."""
+
+
+class Line(Flow):
+    """A list printed on one line, however long."""
 
 
 class FlowMap(dict[str, object]):
@@ -71,7 +76,7 @@ def _print_item(lead: str, item: object, indent: str, lines: list[str]) -> None:
 
 
 def _fits(lead: str, item: Sequence[object]) -> bool:
-    return isinstance(item, Flow) and len(lead) + 1 + len(_inline(item)) <= _WIDTH
+    return isinstance(item, Line) or (isinstance(item, Flow) and len(lead) + 1 + len(_inline(item)) <= _WIDTH)
 
 
 def _print_list(items: Sequence[object], indent: str, lines: list[str]) -> None:

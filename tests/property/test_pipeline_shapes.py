@@ -1,7 +1,7 @@
 """Laws of shapes, for random package graphs, and of the YAML printer."""
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -91,6 +91,7 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=200, deadline=None)
+@example({"0": ".0", ".5": "._", "12": "1 day"})
 @given(st.dictionaries(st.text(min_size=1, max_size=12) | TRICKY.filter(bool), VALUES, max_size=5))
 def test_what_is_printed_reads_back(value: dict[str, object]) -> None:
     text = print_yaml(value)
