@@ -20,7 +20,7 @@ from cosgen.manifest.definition import Definition
 from cosgen.manifest.loader import load_tree
 from cosgen.manifest.nodes import compose
 from cosgen.manifest.project import Project
-from cosgen.manifest.tree import Package
+from cosgen.manifest.tree import FoundationPart, Package
 from cosgen.manifest.values import decode_values, provenance
 from cosgen.manifest.version import sort_key
 
@@ -90,7 +90,8 @@ def list_(options: ProjectOptions, *, as_json: bool) -> None:
     else:
         for node in graph.nodes.values():
             mark = "!" if _error(node) else " "
-            print(f"{mark} {node.package.human}@{node.package.definition.version}")
+            whose = f"  of the foundation {node.foundation}" if node.foundation else ""
+            print(f"{mark} {node.package.human}@{node.package.definition.version}{whose}")
     problems = [*project.problems, *graph.problems]
     if any(problem.severity is Severity.ERROR for problem in problems):
         for problem in dict.fromkeys(problems) if not as_json else ():
@@ -129,6 +130,8 @@ def package_document(node: Node) -> Json:
         "package_dockerfile": node.package_dockerfile,
         "input_digest": node.input_digest,
     }
+    if node.foundation:
+        document["foundation"] = node.foundation
     error = _error(node)
     if error:
         document["problems" if node.package_hash else "error"] = error
@@ -252,8 +255,23 @@ def _raw_value(raw: object, key: str) -> object:
     return raw
 
 
+def _finished_page(package: Package, part: FoundationPart) -> str:
+    """Tell of a package that a foundation built: how it was built is not known here."""
+    lines = [
+        f"{package.human}@{package.definition.version}",
+        f"  built by      the foundation {part.name} ({package.origin})",
+        f"  image         {part.image or '-'}",
+        f"  input digest  {part.input_digest}",
+        "  built on      " + (", ".join(sorted(part.holds)) or "-"),
+        "  requires      " + (", ".join(item.human for item in package.definition.requires) or "-"),
+    ]
+    return "\n".join(lines)
+
+
 def _page(node: Node) -> str:
     package = node.package
+    if package.foundation is not None:
+        return _finished_page(package, package.foundation)
     lines = [
         f"{package.human}@{package.definition.version}",
         f"  defined in    {package.origin}",
