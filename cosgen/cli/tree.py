@@ -224,6 +224,9 @@ def find_node(graph: Graph, text: str) -> Node:
 
 def explain_value(project: Project, graph: Graph, package: Package, key: str) -> str:
     """Say what a template value is and which file it comes from."""
+    if package.foundation is not None:
+        what = f"{package.human} has no values here: the foundation {package.foundation.name} built it"
+        raise ManifestError(Problem(what=what, fix="look into the foundation's own project", id="CG713"))
     folder = next(
         folder
         for tree in project.sources.trees
