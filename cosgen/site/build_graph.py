@@ -7,11 +7,10 @@ path and then the longest builds, and says so.
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from cosgen.site.model import BuildGraph, GraphNode
 from cosgen.site.picture import clip
-from cosgen.site.text import duration, package_path
+from cosgen.site.text import duration, escape_line, package_path
 
 LIMIT = 300
 _WIDE, _HIGH, _GAP_X, _GAP_Y = 190, 38, 60, 12
@@ -156,10 +155,10 @@ def _node(node: GraphNode, place: tuple[float, float], base: str, *, hot: bool) 
     category, _, name = node.human.partition("/")
     told = f"{node.version} · {duration(node.seconds)}" if node.seconds else node.version
     return (
-        f'<a href="{escape(base)}/{escape(package_path(category, name))}" tabindex="-1">'
-        f"<title>{escape(node.human)} {escape(told)}</title>"
+        f'<a href="{escape_line(base)}/{escape_line(package_path(category, name))}" tabindex="-1">'
+        f"<title>{escape_line(node.human)} {escape_line(told)}</title>"
         f'<rect class="{"hot" if hot else "box"}" x="{x:g}" y="{y:g}" '
         f'width="{_WIDE}" height="{_HIGH}" rx="7"/>'
-        f'<text x="{x + 9:g}" y="{y + 16:g}">{escape(clip(node.human, 27))}</text>'
-        f'<text class="soft" x="{x + 9:g}" y="{y + 31:g}">{escape(clip(told, 30))}</text></a>'
+        f'<text x="{x + 9:g}" y="{y + 16:g}">{escape_line(clip(node.human, 25))}</text>'
+        f'<text class="soft" x="{x + 9:g}" y="{y + 31:g}">{escape_line(clip(told, 30))}</text></a>'
     )

@@ -68,7 +68,7 @@ class _Writer:
             self.after[path] = old
             return
         self.rendered += path.endswith(".html")
-        self.put(path, make().encode(), key=key)
+        self.put(path, _bytes(make()), key=key)
 
     def put(self, path: str, content: bytes, *, key: str = "") -> None:
         """Write bytes, unless the file holds them already."""
@@ -125,7 +125,7 @@ def build_site(data: SiteData, output: Path, *, docs: Path | None = None, clean:
     writer = _Writer(output, {} if clean else _read_state(state_path))
     _write_narrative(data, docs, writer)
     for path, text in _plain_files(data):
-        writer.put(path, text.encode())
+        writer.put(path, _bytes(text))
     _write_packages(data, docs, writer)
     removed = writer.sweep()
     state_path.write_text(
@@ -224,8 +224,13 @@ def _templates_digest() -> str:
     return hasher.hexdigest()
 
 
+def _bytes(text: str) -> bytes:
+    """Encode; half a surrogate pair, which JSON may hold, becomes its escape, as JSON has it."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256(_bytes("\0".join(parts))).hexdigest()[:32]
 
 
 def remove_site(output: Path) -> None:

@@ -104,7 +104,7 @@ def _difference_title(channel: Channel, other: str) -> str:
 
 
 def _query(**fields: str) -> str:
-    return urlencode({name: value for name, value in fields.items() if value})
+    return urlencode({name: value for name, value in fields.items() if value}, errors="replace")
 
 
 def _signature_text(channel: Channel) -> Iterable[str]:

@@ -137,8 +137,9 @@ def build_narrative(data: SiteData, pages: Mapping[str, Page], docs: Path | None
         config.plugins["cosgen"] = _SitePlugin(data, pages, docs_entry(docs))
         mkdocs_build(config)
     except (MkDocsException, jinja2.TemplateError) as error:
-        fix = "mend the page that is named, in the --docs folder"
-        raise PublishError(Problem(what=f"mkdocs: {error}", fix=fix, id="CG604")) from error
+        fix = "mend what is named: a page in the --docs folder, or the site's --url"
+        problem = Problem(what=f"mkdocs: {error}", fix=fix, id="CG604")
+        raise PublishError(problem, *complaints.problems) from error
     finally:
         logger.removeHandler(complaints)
     complaints.stop()

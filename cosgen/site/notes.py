@@ -19,6 +19,11 @@ def escape_markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", printable(text))
 
 
+def code_text(text: str) -> str:
+    """Return `text` as code in Markdown, on one line; backquotes, which would end it, are left out."""
+    return f"`{printable(text).replace('`', '') or '-'}`"
+
+
 def summary(diff: Diff) -> str:
     """Return the size of a difference in words.
 
@@ -39,9 +44,11 @@ def size_change(diff: Diff) -> int:
 
 def release_notes(move: Move) -> str:
     """Return the notes of one move of a channel as Markdown, ending in one newline."""
-    lines = [f"Channel {escape_markdown(move.channel)} now offers snapshot `{short(move.snapshot)}`."]
+    lines = [
+        f"Channel {escape_markdown(move.channel)} now offers snapshot {code_text(short(move.snapshot))}."
+    ]
     if move.revision:
-        lines.append(f"Built from commit `{short(move.revision)}`.")
+        lines.append(f"Built from commit {code_text(short(move.revision))}.")
     if move.note:
         lines += ["", f"> {escape_markdown(move.note)}"]
     if move.diff is None:

@@ -102,7 +102,7 @@ def _requirements(package: Package, selectors: Mapping[str, str], known: Collect
             {
                 "human": printable(human),
                 "link": page_link(human, known),
-                "selector": printable(selectors.get(human, "")) if name == title else "",
+                "selector": _selector(selectors.get(human, "")) if name == title else "",
             }
             for human in map(str, shown)
         ]
@@ -113,6 +113,11 @@ def _requirements(package: Package, selectors: Mapping[str, str], known: Collect
     if parts:
         parts[0] = {**parts[0], "picture": (picture,)}
     return parts
+
+
+def _selector(text: str) -> str:
+    """Return a version selector as shown; one that any version meets is not worth a word."""
+    return "" if text in {">=0", "*"} else printable(text)
 
 
 def _build_view(data: SiteData, build: Build) -> View:

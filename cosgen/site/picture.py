@@ -5,7 +5,8 @@ stand alone and bring their own.
 """
 
 from collections.abc import Sequence
-from html import escape
+
+from cosgen.site.text import escape_line
 
 _ROW = 26
 _WIDE = 210
@@ -40,7 +41,7 @@ def neighbours(here: str, requires: Sequence[str], dependents: Sequence[str]) ->
 def _open(width: int, height: int, label: str) -> str:
     return (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-label="{escape(label)}">'
+        f'role="img" aria-label="{escape_line(label)}">'
     )
 
 
@@ -68,7 +69,7 @@ def _side(names: Sequence[str], x: float, rows: int, wire: tuple[float, float, f
 def _box(x: float, y: float, label: str, kind: str) -> str:
     return (
         f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{_WIDE}" height="22" rx="6"/>'
-        f'<text x="{x + 10:g}" y="{y + 15:g}">{escape(clip(label, 30))}</text>'
+        f'<text x="{x + 10:g}" y="{y + 15:g}">{escape_line(clip(label, 30))}</text>'
     )
 
 
@@ -104,18 +105,18 @@ def plot(title: str, values: Sequence[float], labels: Sequence[str], ticks: Sequ
     floor, across = height - bottom, width - 8 - left
     area = f"{points[0][0]:.1f},{floor} {line} {points[-1][0]:.1f},{floor}"
     dots = "".join(
-        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>{escape(label)}</title></circle>'
+        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>{escape_line(label)}</title></circle>'
         for (x, y), label in zip(points, labels, strict=True)
     )
     return (
         f"{_open(width, height, title)}"
         f'<path class="grid" d="M{left} {top}h{across}M{left} {(top + floor) / 2:g}h{across}'
         f'M{left} {floor}h{across}"/>'
-        f'<text class="soft" x="{left - 8}" y="{floor + 4}" text-anchor="end">{escape(ticks[0])}</text>'
-        f'<text class="soft" x="{left - 8}" y="{top + 4}" text-anchor="end">{escape(ticks[1])}</text>'
-        f'<text class="soft" x="{left}" y="{height - 6}">{escape(labels[0].split(":")[0])}</text>'
+        f'<text class="soft" x="{left - 8}" y="{floor + 4}" text-anchor="end">{escape_line(ticks[0])}</text>'
+        f'<text class="soft" x="{left - 8}" y="{top + 4}" text-anchor="end">{escape_line(ticks[1])}</text>'
+        f'<text class="soft" x="{left}" y="{height - 6}">{escape_line(labels[0].split(":")[0])}</text>'
         f'<text class="soft" x="{width - 8}" y="{height - 6}" text-anchor="end">'
-        f"{escape(labels[-1].split(':')[0])}</text>"
+        f"{escape_line(labels[-1].split(':')[0])}</text>"
         f'<polygon class="area" points="{area}"/><polyline class="line" points="{line}"/>{dots}</svg>'
     )
 
@@ -127,11 +128,11 @@ def badge(label: str, value: str, color: str = "#0b6b63") -> str:
     """
     left, right = _text_width(label) + 12, _text_width(value) + 12
     whole = left + right
-    title = escape(f"{label}: {value}")
+    title = escape_line(f"{label}: {value}")
 
     def words(x: float, width: int, text: str) -> str:
         fit = f'textLength="{width - 12}" lengthAdjust="spacingAndGlyphs"'
-        return f'<text x="{x:g}" y="14" {fit}>{escape(text)}</text>'
+        return f'<text x="{x:g}" y="14" {fit}>{escape_line(text)}</text>'
 
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" '

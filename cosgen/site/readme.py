@@ -13,7 +13,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from cosgen.site.text import safe_url
+from cosgen.site.text import safe_url, visible
 
 LIMIT = 200_000  # characters of a README that are shown; what is longer is cut
 _SHIFT = 2  # `#` becomes <h3>: the page has h1 and the section h2
@@ -29,7 +29,7 @@ def render_readme(text: str) -> str:
         HTML without scripts, styles, ids, pictures, frames, forms, or links to unsafe schemes.
     """
     parser = _parser()
-    tokens = parser.parse(text[:LIMIT].replace("\0", ""))
+    tokens = parser.parse(visible(text[:LIMIT].replace("\r\n", "\n")))
     _level_headings(tokens)
     rendered: str = parser.renderer.render(tokens, parser.options, {})
     return rendered

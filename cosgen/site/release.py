@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cosgen.errors import Problem, PublishError
 from cosgen.site.api import channel_json, dump
 from cosgen.site.model import Channel, Move, SiteData, Snippet
-from cosgen.site.notes import escape_markdown, release_notes
+from cosgen.site.notes import code_text, escape_markdown, release_notes
 from cosgen.site.text import channel_path, short, slug
 
 
@@ -102,6 +102,6 @@ def _notes(data: SiteData, move: Move, assets: Sequence[Asset]) -> str:
     lines = [release_notes(move).rstrip("\n"), ""]
     if data.info.url:
         lines += [f"How machines follow it: {data.info.url}{channel_path(move.channel)}", ""]
-    lines += [f"Pinned as `s{move.seq}` (snapshot `{short(move.snapshot)}`).", "", "### Files", ""]
+    lines += [f"Pinned as `s{move.seq}` (snapshot {code_text(short(move.snapshot))}).", "", "### Files", ""]
     lines += [f"- {escape_markdown(asset.name)}: `{asset.digest}`" for asset in assets]
     return "\n".join(lines) + "\n"

@@ -8,7 +8,16 @@ import jinja2
 
 from cosgen.site.model import Change, ComponentChange, Diff, GraphNode
 from cosgen.site.notes import change_versions, components_summary, list_names, version_step
-from cosgen.site.text import day_time, duration, iso_time, package_path, printable, short, size
+from cosgen.site.text import (
+    day_time,
+    duration,
+    iso_time,
+    package_path,
+    printable,
+    short,
+    size,
+    visible,
+)
 
 SHOWN = 200  # entries of a list on one page; the JSON API has all
 
@@ -36,6 +45,7 @@ def make_environment(known: Collection[str]) -> jinja2.Environment:
 def prepare(environment: jinja2.Environment, known: Collection[str]) -> None:
     """Turn on escaping and add the filters; mkdocs' own environment is prepared the same way."""
     environment.autoescape = True
+    environment.finalize = _finalize
     filters: Mapping[str, Callable[..., Any]] = {
         "iso": iso_time,
         "day": day_time,
@@ -52,6 +62,11 @@ def prepare(environment: jinja2.Environment, known: Collection[str]) -> None:
         "page": _node_page,
     }
     environment.filters.update(filters)
+
+
+def _finalize(value: object) -> object:
+    """Show characters that would hide or reorder what stands beside them; markup of our own stays."""
+    return visible(value) if type(value) is str else value
 
 
 def maybe(value: object) -> tuple[object, ...]:

@@ -2,30 +2,45 @@
 
 import datetime as dt
 import re
+from html import escape
 from urllib.parse import urlsplit
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
+_LONGEST, _CUT = 110, 100  # characters of a path segment; two of them stand in one file's name
 _SAFE_SCHEMES = frozenset({"http", "https", "mailto", "ftp", "git"})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_HIDDEN = r"\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufffe\uffff"
+_CONTROL = re.compile(rf"[\x00-\x1f{_HIDDEN}]")
+_INVISIBLE = re.compile(rf"[\x00-\x08\x0b-\x1f{_HIDDEN}]")
 
 
 def slug(text: str) -> str:
     """Return `text` as one path segment that every static host and object store serves, one to one.
 
     Letters, digits, `.` and `-` stay; `_` is doubled, all else becomes `_` and hex per UTF-8 byte (`+` too:
-    S3 reads it as a space), and so does a leading `.` or `-`, which makes `.` and `..` harmless.
+    S3 reads it as a space), and so does a leading `.` or `-`, which makes `.` and `..` harmless. What is too
+    long for a file's name is cut, and ends in `_-` and a hash.
 
     >>> slug("gtk+"), slug("x86_64"), slug(".."), slug("a/b")
     ('gtk_2b', 'x86__64', '_2e.', 'a_2fb')
     """
-    out = "".join(map(_escaped, text))
-    return f"_{ord(out[0]):02x}{out[1:]}" if out.startswith((".", "-")) else out or "_"
+    out = "".join(map(_escaped, text)) or "_"
+    if out.startswith((".", "-")):
+        out = f"_{ord(out[0]):02x}{out[1:]}"
+    return out if len(out) <= _LONGEST else f"{out[:_CUT]}_-{_hash(out):08x}"
+
+
+def _hash(text: str) -> int:
+    """Return FNV-1a over ASCII, 32 bits: the search page's script does the same."""
+    value = 0x811C9DC5
+    for byte in text.encode("ascii"):
+        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return value
 
 
 def _escaped(char: str) -> str:
     if char in _PLAIN:
         return char
-    return "__" if char == "_" else "".join(f"_{byte:02x}" for byte in char.encode())
+    return "__" if char == "_" else "".join(f"_{byte:02x}" for byte in char.encode("utf-8", "surrogatepass"))
 
 
 def package_path(category: str, name: str) -> str:
@@ -133,6 +148,16 @@ def short(identifier: str) -> str:
 def printable(text: str) -> str:
     """Return `text` on one line without control and direction characters, which could disguise it."""
     return _CONTROL.sub(" ", text).strip()
+
+
+def visible(text: str) -> str:
+    """Return `text` with its lines and tabs, and a mark for each character that nobody would see."""
+    return text if text.isprintable() else _INVISIBLE.sub("\ufffd", text)
+
+
+def escape_line(text: str) -> str:
+    """Return `text` on one line as it stands in markup, for pictures and feeds."""
+    return escape(printable(text))
 
 
 def safe_url(text: str) -> str:

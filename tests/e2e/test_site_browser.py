@@ -86,7 +86,7 @@ def test_a_name_with_a_plus_is_found_and_its_page_opens(page: Page, site: str) -
     expect(page.locator("h1")).to_have_text("toolkit/gtk+")
 
 
-ODD = ("index", "a_b", "-x", "..", "ä/ö", "日本 語", "<b>&'\"", "%2e%2e", "_2b", "+", "A.b-c")
+ODD = ("index", "a_b", "-x", "..", "ä/ö", "日本 語", "<b>&'\"", "%2e%2e", "_2b", "+", "A.b-c", "é" * 60)
 
 
 def test_the_browser_finds_the_page_of_every_name(browser: Browser, tmp_path: Path) -> None:

@@ -186,7 +186,11 @@
     for (const c of text) {
       out += plain.test(c) ? c : c === "_" ? "__" : Array.from(encoder.encode(c), hex).join("");
     }
-    return out[0] === "." || out[0] === "-" ? hex(out.charCodeAt(0)) + out.slice(1) : out || "_";
+    out = out[0] === "." || out[0] === "-" ? hex(out.charCodeAt(0)) + out.slice(1) : out || "_";
+    if (out.length <= 110) return out;
+    let hash = 0x811c9dc5;
+    for (const c of out) hash = Math.imul(hash ^ c.charCodeAt(0), 0x01000193);
+    return out.slice(0, 100) + "_-" + (hash >>> 0).toString(16).padStart(8, "0");
   }
   const pageOf = (category, name) => base + "/packages/" + slug(category) + "/" + (name === "index" ? "_69ndex" : slug(name)) + ".html";
   function matches(index, query) {
