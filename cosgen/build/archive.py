@@ -18,6 +18,7 @@ from cosgen.build.selection import Picked
 DEFAULT_EPOCH = 1_704_067_200  # 2024-01-01T00:00:00Z
 # zstd writes other bytes with worker threads than without, but the same for any number of them.
 _ZSTD_THREADS = 2
+_ZSTD_JOB = 2 << 20  # bytes a thread takes at once; zstd's own choice needs 100 MiB for 0.2 % less output
 _BLOCK = 1 << 20
 SUFFIXES = {"zstd": ".zst", "gzip": ".gz", "none": ""}
 
@@ -196,9 +197,10 @@ def _compressor(target: _Writer, compression: Compression) -> Iterator[_Writer]:
             stack.callback(buffered.flush)
             yield buffered
             return
-        zstd = zstandard.ZstdCompressor(
-            level=compression.level, threads=_ZSTD_THREADS, write_content_size=False
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            compression.level, threads=_ZSTD_THREADS, job_size=_ZSTD_JOB, write_content_size=0
         )
+        zstd = zstandard.ZstdCompressor(compression_params=parameters)
         yield stack.enter_context(zstd.stream_writer(cast("BinaryIO", target), closefd=False))
 
 

@@ -26,7 +26,7 @@ from cosgen.build.registry import Registry
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError, VerificationError
 
-_IN_MEMORY = 16 << 20  # bytes; larger layers are spooled to a file without a name
+_IN_MEMORY = 1 << 20  # bytes of a layer; larger ones are spooled to a file without a name
 _BLOCK = 1 << 20
 
 
