@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cosgen.errors import CosgenError, Problem, PublishError
+from cosgen.manifest.channel_names import reference_name
 from cosgen.manifest.platform import Variant
 from cosgen.repository.client_config import client_files
 from cosgen.repository.client_source import ProjectFacts, channel_address
 from cosgen.repository.description import DescribedChannel, read_description
 from cosgen.repository.log import ChannelState, Step
-from cosgen.repository.luet import reference_name
 from cosgen.repository.reader import HistoryEntry, Repository
 from cosgen.repository.record import ObjectRef, PackageRecord
 from cosgen.repository.snapshot import Snapshot, VariantIndex, load_records

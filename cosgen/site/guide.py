@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 
 from cosgen.site.model import SiteData
 from cosgen.site.page import Page, View
@@ -40,6 +41,7 @@ def guide_page(data: SiteData) -> Page:
             "trees": maybe(", ".join(data.project.trees)),
             "variants": _variants(data),
             "values": _values(data),
+            "start": _start(data),
             "project": _project(data),
             "project_name": "cosgen.yaml",
             "definition": 'name: "hello"\ncategory: "apps"\nversion: "1.0.0"\ndescription: "Says hello"\n',
@@ -119,8 +121,6 @@ def _values(data: SiteData) -> Sequence[View]:
 def _project(data: SiteData) -> str:
     flavors = sorted({variant.flavor for variant in data.variants if variant.flavor})
     arches = sorted({variant.arch for variant in data.variants})
-    names = [channel.name for channel in data.channels]
-    channel = next(one for one in data.channels if one.name == ("stable" if "stable" in names else names[0]))
     lines = [
         "version: 1",
         "name: my-os",
@@ -128,9 +128,7 @@ def _project(data: SiteData) -> str:
         "foundations:",
         "- name: foundation",
         f"  url: {_yaml(_address(data))}",
-        f"  reference: {_yaml(channel.variants[0].pointer if channel.variants else 'repository.yaml')}",
-        *([f"  images: {_yaml(data.project.cache)}"] if data.project.cache else []),
-        *([f"  trust: root.json  # see {channel.name}, How to verify it"] if channel.is_signed else []),
+        f"  reference: {_yaml(_reference(data))}",
         'values: ["values/{flavor}-{arch}.yaml"]' if flavors else 'values: ["values/{arch}.yaml"]',
         *([f"flavors: [{', '.join(map(_yaml, flavors))}]"] if flavors else []),
         f"arches: [{', '.join(map(_yaml, arches))}]",
@@ -142,8 +140,19 @@ def _project(data: SiteData) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _start(data: SiteData) -> str:
+    return f"cosgen init my-os --from {quote(_address(data))} --reference {quote(_reference(data))}\n"
+
+
+def _reference(data: SiteData) -> str:
+    """Return the name that follows the channel to build on, whatever the variant."""
+    names = [channel.name for channel in data.channels]
+    return f"{'stable' if 'stable' in names else names[0]}-repository.yaml"
+
+
 def _address(data: SiteData) -> str:
-    return data.info.repository_url or "https://repo.example.org"
+    """Return the repository's own address: the folder above the one that clients read."""
+    return data.info.repository_url.rstrip("/").removesuffix("/r") or "https://repo.example.org"
 
 
 def _fields(fields: Mapping[str, str], indent: str = "") -> str:

@@ -17,6 +17,10 @@ import yaml
 from cosgen.build.artifact import RECORD_SUFFIX
 from cosgen.cli.main import cosgen
 from cosgen.errors import CosgenError
+from cosgen.repository.images import ImageNote, note_images
+from cosgen.repository.publish import PublishOptions
+from cosgen.repository.session import Session
+from cosgen.storage.local import FolderStore
 from cosgen.storage.open import open_store
 from tests.fakes.artifacts import make_artifact, write
 from tests.s3_engines import S3Server
@@ -366,3 +370,18 @@ def test_the_site_goes_to_a_folder_of_its_own(built: Path, tmp_path: Path) -> No
     made = {p.relative_to(tmp_path / "site") for p in (tmp_path / "site").rglob("*") if p.is_file()}
     there = {p.relative_to(tmp_path / "www") for p in (tmp_path / "www").rglob("*") if p.is_file()}
     assert made - there == {Path(".nojekyll")}
+
+
+def test_a_machine_can_pin_the_image_that_the_channel_delivers(tmp_path: Path) -> None:
+    digest = f"sha256:{'ab' * 32}"
+    project = publish_everything(tmp_path)
+    session = Session(store=FolderStore(tmp_path / "repository"))
+    image = ImageNote(name="registry.example.org/acme/os", digest=digest)
+    note_images(session, "stable", {"": image}, options=PublishOptions())
+    run("site", "build", "--project", project, "--output", tmp_path / "site")
+    stable = Reader((tmp_path / "site/c/stable/index.html").read_text()).text
+    assert "Image by digest" in stable
+    assert f"registry.example.org/acme/os@{digest}" in stable
+    testing = Reader((tmp_path / "site/c/testing/index.html").read_text()).text
+    assert "Image by digest" not in testing  # nothing was pushed for it
+    assert "registry.example.org/acme/os:testing" in testing

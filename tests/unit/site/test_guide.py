@@ -40,19 +40,23 @@ def test_its_example_builds_on_the_package_that_most_are_built_on() -> None:
     assert view(data)["base"]["human"] == bases[0]["human"]
 
 
+def test_it_starts_from_the_address_above_the_folder_of_clients() -> None:
+    start = view(make_site(20))["start"]
+    assert start == "cosgen init my-os --from https://repo.example.org --reference stable-repository.yaml\n"
+
+
 def test_the_project_it_says_to_write_has_no_error(tmp_path: Path) -> None:
     told = view(make_site(60))
     (tmp_path / "packages/hello").mkdir(parents=True)
     (tmp_path / "values").mkdir()
     (tmp_path / "cosgen.yaml").write_text(told["project"])
-    (tmp_path / "root.json").write_text("{}")
     (tmp_path / "packages/hello/definition.yaml").write_text(told["definition"])
     (tmp_path / "packages/hello/build.yaml").write_text(told["build"])
     for variant in make_site(20).variants:
         (tmp_path / f"values/{variant.key}.yaml").write_text(told["own_values"])
     project = load_project(tmp_path)
     assert not [problem for problem in project.problems if "foundation" not in problem.what]
-    assert project.config.foundations[0].images == "ghcr.io/acme/cache"
+    assert project.config.foundations[0].reference == "stable-repository.yaml"
     tree = load_tree(project, project.variants[0])
     (package,) = [package for package in tree.packages if package.definition.name == "hello"]
     assert "hello" in package.rendered
