@@ -1,12 +1,12 @@
 """`cosgen repo`: look at, verify and collect a repository; mirrors and imports are in `repo_luet.py`."""
 
-import importlib.util
 import json
 import sys
 
 import click
 
 from cosgen.cli.context import ProjectOptions, project_options, tell_problems
+from cosgen.cli.repo_luet import commands
 from cosgen.cli.store import DEFAULT_GRACE_DAYS, Opened, open_session, storage_options
 from cosgen.errors import Severity, VerificationError
 from cosgen.repository.doctor import examine
@@ -17,7 +17,7 @@ from cosgen.repository.publish import PublishOptions
 from cosgen.repository.reader import open_repository
 from cosgen.storage.local import FolderStore
 
-DOCUMENTS = ("bucket", "publisher", "collector", "cors", "lifecycle", "headers")
+_DOCUMENTS = ("bucket", "publisher", "collector", "cors", "lifecycle", "headers")
 
 
 @click.group()
@@ -26,14 +26,14 @@ def command() -> None:
 
 
 @command.command("ls")
-@click.argument("channel")
+@click.argument("channel", metavar="CHANNEL|PIN|SNAPSHOT")
 @click.option("--json", "as_json", is_flag=True, help="One JSON record per line.")
 @storage_options
 @project_options
 def list_packages(
     channel: str, *, as_json: bool, storage: str, single_writer: bool, options: ProjectOptions
 ) -> None:
-    """List the packages of a channel."""
+    """List the packages of a channel, pin or snapshot."""
     opened = open_session(options, storage, single_writer=single_writer)
     repository = open_repository(opened.session.store, opened.session)
     snapshot = repository.snapshot(channel)
@@ -134,7 +134,7 @@ def gc(*, apply: bool, grace_days: float, storage: str, single_writer: bool, opt
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["bucket", "publisher", "collector", "cors", "lifecycle", "headers"]),
+    type=click.Choice(_DOCUMENTS),
     default="bucket",
     show_default=True,
 )
@@ -173,8 +173,5 @@ def _keep(opened: Opened) -> dict[str, Keep]:
     }
 
 
-if importlib.util.find_spec("cosgen.cli.repo_luet") is not None:
-    from cosgen.cli.repo_luet import commands
-
-    for extra in commands:
-        command.add_command(extra)
+for extra in commands:
+    command.add_command(extra)

@@ -17,6 +17,7 @@ from cosgen.repository.commit import (
     read_tail,
 )
 from cosgen.repository.log import ChannelState, Commit, State, Step
+from cosgen.repository.places import is_called
 from cosgen.repository.publish import (
     PublishOptions,
     crowded,
@@ -322,11 +323,8 @@ def _same_revision(one: str, other: str) -> bool:
 
 
 def _find_step(places: tuple[ChannelState | Step, ...], text: str, channel: str) -> ChannelState | Step:
-    wanted = text.removeprefix("sha256:")
     for place in places:
-        if place.tag == text or str(place.seq) == wanted.removeprefix("s"):
-            return place
-        if len(wanted) >= 6 and place.snapshot.digest.removeprefix("sha256:").startswith(wanted):
+        if is_called(place, text):
             return place
     problem = Problem(
         what=f"channel {channel} never pointed at {text!r}, or no longer remembers it",

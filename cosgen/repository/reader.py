@@ -7,6 +7,7 @@ from cosgen.errors import Problem, PublishError
 from cosgen.repository.codec import Json
 from cosgen.repository.commit import read_tail
 from cosgen.repository.log import ChannelState, Commit, Step, read_commit
+from cosgen.repository.places import find_place
 from cosgen.repository.record import ObjectRef, PackageRecord
 from cosgen.repository.session import Session
 from cosgen.repository.snapshot import (
@@ -55,8 +56,13 @@ class Repository:
         return get_channel(self.commit.state, name)
 
     def snapshot(self, ref: ObjectRef | ChannelState | Step | str) -> Snapshot:
-        """Return a snapshot, by reference or by the name of a channel; raises `VerificationError`."""
-        place = self.channel(ref) if isinstance(ref, str) else ref
+        """Return a snapshot, by reference or by what people call it (`places.find_place`).
+
+        Raises:
+            PublishError: Nothing has that name.
+            VerificationError: It is damaged.
+        """
+        place = find_place(self.commit.state, ref) if isinstance(ref, str) else ref
         where = place if isinstance(place, ObjectRef) else place.snapshot
         if where.key not in self._snapshots:
             self._snapshots[where.key] = load_snapshot(self.session.patient, where)
