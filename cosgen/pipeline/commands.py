@@ -284,7 +284,8 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
         "AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE": "OIDC on GitLab: the SDK trades the token for the role",
         "COSGEN_SIGNING_KEY": "private key of the channel roles, PEM or the URI of a key service",
         "DOCKER_CONFIG": "where the job logged in to the registries, as docker reads it",
-        "SOURCE_DATE_EPOCH": "time of what is built; by default the commit's",
+        "SOURCE_DATE_EPOCH": "latest time of a file in artifacts, by default 2024-01-01; the time that "
+        "templates may ask for, by default none; the time of OS images",
     }
 )
 
