@@ -1,4 +1,4 @@
-"""What people call a snapshot: a channel, pin, release or commit that points at it, or the start of its id."""
+"""What people call a snapshot: a channel, pin, release or commit that points at it, or the start of an id."""
 
 from cosgen.errors import Problem, PublishError
 from cosgen.repository.log import ChannelState, State, Step
