@@ -7,6 +7,7 @@ from yaml.nodes import Node
 from cosgen.manifest import definition
 from cosgen.manifest.decoder import Decoder
 from cosgen.manifest.definition import Definition, decode_definition, decode_references
+from cosgen.manifest.nodes import is_map
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,8 @@ _FLAG_FIELDS = frozenset(("unpack", "requires_final_images"))
 # Every field of a build spec as it is spelled in `build.yaml`.
 FIELDS = _TEXT_FIELDS | _LIST_FIELDS | _REFERENCE_FIELDS | _FLAG_FIELDS | {"copy", "subpackages"}
 # Accepted by luet and without effect.
-IGNORED_FIELDS = frozenset(("build_options", "package", "join", "step"))
+_IGNORED_MAPS = frozenset(("build_options", "package"))
+IGNORED_FIELDS = _IGNORED_MAPS | {"join", "step"}
 
 
 def decode_build_spec(decoder: Decoder, node: Node) -> BuildSpec:
@@ -99,6 +101,9 @@ def decode_build_spec(decoder: Decoder, node: Node) -> BuildSpec:
             _decode_subpackage(decoder, item)
             for item in decoder.entries(fields["subpackages"], "subpackages")
         )
+    for key in fields.keys() & _IGNORED_MAPS:
+        if not is_map(fields[key]):
+            decoder.wrong(fields[key], key, "a map")
     if fields.keys() & (definition.FIELDS - _REFERENCE_FIELDS):
         decode_definition(decoder, node, name="build.yaml")
     return BuildSpec(**values)  # type: ignore[arg-type]  # each key was decoded to its field's type

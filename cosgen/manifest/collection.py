@@ -41,7 +41,7 @@ def decode_single(decoder: Decoder, node: Node | None) -> Entry:
 
 
 def _entry(decoder: Decoder, node: Node, *, json: bool) -> Entry:
-    raw = decode_json_values(node, decoder) if json else decode_values(node, decoder)
+    raw = decode_json_values(node, decoder) if json else decode_values(node, decoder, json=True)
     fields = decoder.fields(node, "package")
     return Entry(
         definition=decode_definition(decoder, node),

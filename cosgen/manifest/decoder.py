@@ -26,6 +26,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 _KIND_NAMES: Mapping[type[Node], str] = {MappingNode: "a map", SequenceNode: "a list"}
 
+_INT64 = 2**63
+
 
 class Decoder:
     """Typed getters over nodes of one file; what does not fit is added to `problems`.
@@ -168,8 +170,10 @@ class Decoder:
     def integer(self, node: Node, name: str) -> int:
         """Return a whole number."""
         value = self.scalar(node) if isinstance(node, ScalarNode) else ""
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
-            return int(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if abs(value) < _INT64 and value == int(value):
+                return int(value)
+            value = ""
         if value is not None:
             self.wrong(node, name, "a whole number")
         return 0

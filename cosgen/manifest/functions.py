@@ -251,6 +251,8 @@ def go_builtins(
         is_text_keyed = isinstance(value, dict) and not is_any_key(value)
         if is_text_keyed and indexes and not isinstance(indexes[0], str):
             raise TypeError(f"value has type {type(indexes[0]).__name__}; should be string")
+        if absent(value) and not indexes:
+            raise TypeError("index of untyped nil")
         if len(indexes) > 1:
             return index(functions["index"](value, indexes[0]), *indexes[1:])
         return functions["index"](value, *indexes)

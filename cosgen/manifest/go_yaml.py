@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import cmp_to_key
 
 import yaml
 
@@ -13,6 +14,8 @@ from cosgen.manifest.nodes import compose
 from cosgen.manifest.scalars import plain_scalar
 from cosgen.manifest.values import Value, decode_json_values
 
+_DIGITS = re.compile(r"[0-9]{1,300}")
+_LAST_DIGITS = re.compile(r"[0-9]+\Z")
 _JSON_DIGITS = 1e21  # from here on Go's JSON writes floats with an exponent
 
 
@@ -62,7 +65,7 @@ def to_yaml(value: object, is_nothing: Callable[[object], bool]) -> str:
             Dumper=_Dumper,
             allow_unicode=True,
             default_flow_style=False,
-            sort_keys=True,
+            sort_keys=False,
             width=math.inf,
         )
     except (TypeError, yaml.YAMLError):
@@ -80,10 +83,41 @@ def _json_like(value: object, is_nothing: Callable[[object], bool]) -> object:
     if isinstance(value, bool | int | str):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _json_like(item, is_nothing) for key, item in value.items()}
+        texts = {str(key): item for key, item in value.items()}
+        return {key: _json_like(texts[key], is_nothing) for key in sorted(texts, key=_KEY_ORDER)}
     if isinstance(value, list | tuple):
         return [_json_like(item, is_nothing) for item in value]
     raise TypeError(f"json: unsupported type: {type(value).__name__}")
+
+
+def _compare_keys(left: str, right: str) -> int:
+    """Compare keys as yaml.v2 sorts them: digits as numbers (`k2` before `k10`), letters after all else."""
+    for at, (one, other) in enumerate(zip(left, right, strict=False)):
+        if one == other:
+            continue
+        if one.isalpha() or other.isalpha():
+            letters_last = one.isalpha() - other.isalpha()
+            return letters_last or _sign(ord(one) - ord(other))
+        mine, theirs = _number_at(left, at, other), _number_at(right, at, one)
+        return 1 if (*mine, one) > (*theirs, other) else -1
+    return _sign(len(left) - len(right))
+
+
+def _number_at(key: str, at: int, opposite: str) -> tuple[int, int]:
+    """Return the number that starts at a place, and its length; zeros count behind other digits."""
+    digits = _DIGITS.match(key, at)
+    text = digits[0] if digits else ""
+    behind = _LAST_DIGITS.search(key[:at])
+    if "0" in (key[at], opposite) and behind and behind[0].strip("0"):
+        return int(f"1{text}"), len(text)
+    return int(text or "0"), len(text)
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
+
+
+_KEY_ORDER = cmp_to_key(_compare_keys)
 
 
 def from_yaml(text: str) -> dict[str, Value]:

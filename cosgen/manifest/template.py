@@ -243,6 +243,7 @@ def _substitute(text: str, values: Mapping[Scalar, Value], log: ReadLog) -> str 
 
 def _function_table(settings: TemplateSettings) -> dict[str, Function]:
     sprig = text_func_map(environ=dict(settings.environment))
+    del sprig["sha512sum"]  # of a later sprig than luet's
     extra = function_map(include=_unused, tpl=_unused, required=_unused, fail=_unused)
     functions: dict[str, Function] = {
         **sprig,

@@ -29,10 +29,15 @@ class AnyKeyMap(dict[Scalar, Value]):
         return ("interface {}", "interface {}")
 
 
-def decode_values(node: Node | None, decoder: Decoder) -> dict[Scalar, Value]:
+def decode_values(node: Node | None, decoder: Decoder, *, json: bool = False) -> dict[Scalar, Value]:
     """Return a definition or a values file as template values.
 
     Keys of the outermost map are text as written (`y` stays `y`), those below have their YAML type.
+
+    Args:
+        node: Its root; None for an empty file.
+        decoder: Where problems go.
+        json: Luet also reads it by way of JSON (definitions), which has no infinite numbers.
     """
     if node is None or (isinstance(node, ScalarNode) and decoder.scalar(node) is None):
         return {}
@@ -44,7 +49,29 @@ def decode_values(node: Node | None, decoder: Decoder) -> dict[Scalar, Value]:
     result: dict[Scalar, Value] = {}
     for key, (_, value) in merged_items(node, _reporter(decoder), as_written=True).items():
         result[key] = _any_key_value(value, decoder)
+    if json:
+        _report_endless(node, decoder)
     return result
+
+
+def _report_endless(node: Node, decoder: Decoder) -> None:
+    """Report numbers without end below a node, where JSON has none."""
+    if isinstance(node, ScalarNode):
+        if not node.style and node.value.lower().endswith((".inf", ".nan")):
+            _finite(node, decoder)
+    elif isinstance(node, MappingNode):
+        for _, value in node.value:
+            _report_endless(value, decoder)
+    else:
+        for item in node.value:
+            _report_endless(item, decoder)
+
+
+def _finite(node: ScalarNode, decoder: Decoder) -> Scalar:
+    value = decoder.scalar(node)
+    if isinstance(value, float) and not math.isfinite(value):
+        decoder.report(node, f"{node.value} cannot be in a definition", "quote it, or use a finite number")
+    return value
 
 
 def _reporter(decoder: Decoder) -> Callable[[Node, str], None]:
@@ -63,20 +90,16 @@ def _any_key_value(node: Node, decoder: Decoder) -> Value:
 def decode_json_values(node: Node, decoder: Decoder) -> Value:
     """Return a collection's entry as template values: text keys, and every number a float."""
     if isinstance(node, ScalarNode):
-        value = decoder.scalar(node)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return value
-        if math.isinf(value) or math.isnan(value):
-            decoder.report(
-                node, f"{node.value} cannot be in a collection", "quote it, or use a finite number"
-            )
-        return float(value)
+        value = _finite(node, decoder)
+        return value if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
     if isinstance(node, SequenceNode):
         return [decode_json_values(item, decoder) for item in node.value]
     result: dict[Scalar, Value] = {}
-    for name, (_, item) in merged_items(node, _reporter(decoder)).items():
+    for name, (key, item) in merged_items(node, _reporter(decoder)).items():
         text = key_text(name)
-        if text is not None:
+        if text is None:
+            decoder.report(key, "null cannot be a key", "use a word as key")
+        else:
             result[text] = decode_json_values(item, decoder)
     return result
 
@@ -101,8 +124,8 @@ def fill(upper: Mapping[Scalar, Value], lower: Mapping[Scalar, Value]) -> dict[S
         if value is None:
             continue
         mine = result.get(key)
-        if isinstance(mine, dict) and mine and isinstance(value, dict):
-            result[key] = type(mine)(fill(mine, value))
+        if isinstance(mine, dict) and isinstance(value, dict):
+            result[key] = type(mine)(fill(mine, value)) or value
         elif is_empty(mine):
             result[key] = value
     return result

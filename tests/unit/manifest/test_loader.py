@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cosgen.errors import Severity
+from cosgen.manifest.build_spec import BuildSpec
 from cosgen.manifest.loader import load_project, load_tree
 from cosgen.manifest.platform import Variant
 from tests.unit.manifest.trees import DEFINITION, ids, one, read, write
@@ -130,6 +131,13 @@ def test_links_to_files_inside_are_followed_and_remembered(tmp_path: Path) -> No
         ("requires: [{name: a, version: 1.0}]\n", "CG004"),
         ("version: 1.0\n", "CG004"),
         ("- a\n", "CG004"),
+        ("package: x\n", "CG004"),
+        ("build_options: [a]\n", "CG004"),
+        ("id: 12345678901234567890\n", "CG004"),
+        ("copy: {source: a}\n", "CG004"),
+        ("steps: [[a]]\n", "CG004"),
+        ("image: [a]\n", "CG004"),
+        ("labels: {a: 1}\n", "CG004"),
         ("a: [\n", "CG002"),
         ("{{ fail `x` }}", "CG011"),
     ],
@@ -146,11 +154,29 @@ def test_broken_build_specs_have_their_error(tmp_path: Path, build: str, expecte
         "name: a\ncategory: 1\n",
         "name: a\nlabels: {a: 1}\n",
         "name: a\ndescription: Y\n",
+        "name: a\nuri: x\n",
+        "name: a\nhidden: 'yes'\n",
+        "name: a\nrequires: {name: b}\n",
+        "name: a\nextra: .inf\n",
+        "name: a\nextra: {deep: [.NaN]}\n",
+        "name: a\n~: x\n",
         "- a\n",
     ],
 )
 def test_broken_definitions_have_their_error(tmp_path: Path, definition: str) -> None:
     assert "CG003" in ids(read(tmp_path, {"packages/a/definition.yaml": definition}).problems)
+
+
+@pytest.mark.parametrize("entry", ["{name: a, x: .inf}", "{name: a, x: {~: 1}}", "{name: 1}", "a"])
+def test_broken_collections_have_their_error(tmp_path: Path, entry: str) -> None:
+    files = {"packages/a/collection.yaml": f"packages: [{entry}]\n", "packages/a/build.yaml": ""}
+    assert "CG003" in ids(read(tmp_path, dict(files)).problems)
+
+
+def test_null_is_the_same_as_absent(tmp_path: Path) -> None:
+    package, tree = one(tmp_path, "image: ~\nsteps:\nunpack: null\ncopy: ~\nrequires:\n")
+    assert package.spec == BuildSpec()
+    assert ids(tree.problems) == []
 
 
 def test_a_fault_in_rendered_text_is_told_where_the_user_wrote_it(tmp_path: Path) -> None:

@@ -25,6 +25,16 @@ def test_null_fills_nothing_and_types_may_differ() -> None:
     assert fill({"a": "text"}, {"a": {"m": 1}, "b": None}) == {"a": "text"}
 
 
+def test_an_empty_map_keeps_its_kind_when_it_is_filled() -> None:
+    filled = fill({"m": AnyKeyMap()}, {"m": {"a": 1, "b": None}})["m"]
+    assert isinstance(filled, AnyKeyMap)
+    assert filled == {"a": 1}
+
+
+def test_an_empty_map_gives_way_to_one_that_fills_nothing() -> None:
+    assert fill({"m": {}}, {"m": {"a": None}}) == {"m": {"a": None}}
+
+
 def test_the_rightmost_file_wins() -> None:
     assert merge_layers([{"a": 1, "b": 1}, {"a": 2}, {"a": 0}]) == {"a": 2, "b": 1}
 
