@@ -89,6 +89,17 @@ def chromium() -> str:
     return _get(engines.find_chromium)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which golden files are written anew instead of compared."""
+    parser.addoption("--update-golden", action="store_true", help="Write golden files anew; read the diff.")
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Tell whether golden files are to be written anew."""
+    return bool(request.config.getoption("--update-golden"))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the machine's own AWS settings, proxies and Docker contexts out of the tests."""
     del config

@@ -188,7 +188,7 @@ def _own_job(
         runner=runner,
         timeout=config.timeout_minutes,
         permissions=frozen({**READ, **(scene.registry_permissions(Access.READ) if get else {})}),
-        environment="" if request else config.environment,
+        environment="" if request else config.environment or (scene.login_needs_environment if get else ""),
         allow_failure=not config.required,
         trusted=not request,
     )

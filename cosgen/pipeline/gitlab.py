@@ -70,7 +70,7 @@ class GitLabWriter:
         result: dict[str, object] = {
             "stages": list(STAGES),
             "workflow": {"rules": [*starts, {"when": "never"}]},
-            "default": {"interruptible": False, "retry": self._retry()},
+            "default": {"interruptible": False, "retry": self.retry()},
         }
         if variables := {**_asked(pipelines), **self.variables}:
             result["variables"] = variables
@@ -152,7 +152,8 @@ class GitLabWriter:
             "trigger": {"include": include, "strategy": "depend"},
         }
 
-    def _retry(self) -> dict[str, object]:
+    def retry(self) -> dict[str, object]:
+        """Return how often, and after which failures of the machinery, a job is tried again."""
         return {"max": min(self.retries, 2), "when": list(RETRY_WHEN)}
 
 

@@ -36,6 +36,7 @@ def child_map(
         # Without rules of its own, GitLab would leave all jobs out of the child of a merge request.
         "workflow": {"rules": [{"when": "always"}]},
         "stages": Flow(["build", "collect", "gate"]),
+        "default": {"retry": writer.retry()},  # that of the parent does not reach here
     }
     light = machine_of(scene.request_runner("control") if request else scene.runner("control"))
     light |= {"timeout": "5 minutes"}

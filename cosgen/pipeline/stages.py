@@ -225,7 +225,8 @@ def gate_job(scene: Scene, required: Sequence[str], *, request: bool) -> Job:
     """Return the one job a branch protection has to ask for: red when anything required is."""
     steps: tuple[Step, ...]
     collected = "collect" in required
-    if scene.provider is Provider.GITHUB or not collected:
+    on_github = scene.provider is Provider.GITHUB
+    if on_github or not collected:
         text = "Something required failed or is missing; the summary of collect says what."
         steps = (Fail(text=text, good=tuple(required), verdict="collect"),)
     else:
@@ -237,7 +238,8 @@ def gate_job(scene: Scene, required: Sequence[str], *, request: bool) -> Job:
         stage="gate",
         steps=steps,
         needs=tuple(required),
-        condition=Condition(when=When.ALWAYS if collected else When.NEEDS_GOOD),
+        # On GitLab collecting never fails, and what else is required must have passed.
+        condition=Condition(when=When.ALWAYS if collected and on_github else When.NEEDS_GOOD),
         runner=scene.request_runner("control") if request else scene.runner("control"),
         timeout=LIGHT_MINUTES,
     )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-_START = r"(?:[A-Za-z_/$]|\.(?=[A-Za-z/.]))"  # a dot before a digit begins a number
+_START = r"(?:[A-Za-z_/$]|\.(?=_*[A-Za-z/.]))"  # a dot before a digit begins a number
 _PLAIN = re.compile(_START + r"[A-Za-z0-9_/.+@%^=$*()-]*(?: [A-Za-z0-9_/.+@%^=$*()-]+)*")
 # Outside of one-line lists and maps: a word may also hold quotes, brackets, and `:` or `#` within.
 _PLAIN_LINE = re.compile(_START[:-1] + r"|\()(?:[!-~]|(?<!:) (?!#))*(?<![: ])|[0-9]+ [a-z]+")

@@ -167,6 +167,29 @@ def test_on_gitlab_all_of_a_project_runs_in_order_and_gates_hold(tmp_path: Path,
     assert not place.calls("release"), "nobody made a tag"
 
 
+def test_on_gitlab_a_gate_that_follows_building_holds_the_channel_back(
+    tmp_path: Path, node_tool: NodeTool
+) -> None:
+    tool = node_tool("gitlab-ci-local")
+    place = Place(tmp_path, Provider.GITLAB, "workers", whole_config(install="cosgen-installed"), (X86,))
+    place.clear()
+    place.fail("iso")
+    run = gitlab(place, tool, CI_PIPELINE_SOURCE="push")
+    assert run.returncode != 0, run.stdout
+    assert _own(place, "iso"), run.stdout
+    assert place.calls("ci collect")
+    assert not place.calls("publish")
+
+    place.clear()
+    place.fail("x86_64:base/left@1.0")
+    for built in (place.state / "built").iterdir():
+        built.unlink()
+    run = gitlab(place, tool, CI_PIPELINE_SOURCE="push")
+    assert run.returncode != 0, run.stdout
+    assert not _own(place, "iso"), "there is nothing whole to make an image of"
+    assert not place.calls("publish")
+
+
 def test_on_gitlab_time_and_requests_start_what_they_should(tmp_path: Path, node_tool: NodeTool) -> None:
     tool = node_tool("gitlab-ci-local")
     place = Place(tmp_path, Provider.GITLAB, "child", whole_config(install="cosgen-installed"), (ARM, X86))
