@@ -260,6 +260,7 @@ class _Build:
             layout, beneath, seed = None, 0, ""
             if not node.package.spec.is_empty and node.images:
                 layout, beneath = self._shop.layout(node.images[-1])
+                self._progress.detail(f"layers of {node.package.human}: {layout.way}: {layout.reason}")
                 seed = self._shop.seed_of(node.images[-1])
             extracted = extract(
                 Extraction(

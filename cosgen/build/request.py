@@ -25,8 +25,8 @@ class Progress(Protocol):
     def step(self, name: str) -> None:
         """Start a named piece of work."""
 
-    def note(self, text: str) -> None:
-        """Say one line about the work under way."""
+    def detail(self, text: str) -> None:
+        """Say one line to whoever asked for all."""
 
     def done(self, name: str, *, ok: bool = True) -> None:
         """End a named piece of work."""

@@ -39,6 +39,7 @@ class ImageLayout:
     platform: str
     labels: tuple[tuple[str, str], ...]
     way: str  # "overlay2", "registry" or "save"
+    reason: str  # why that way, for people
     folders: tuple[Path, ...] = ()  # overlay2: one per layer
     blobs: tuple[Descriptor, ...] = ()  # registry: one per layer
 
@@ -61,16 +62,15 @@ class LayerReader:
 
     def local(self, reference: str, image: ImageInfo) -> ImageLayout:
         """Describe an image of the engine."""
-        folders: tuple[Path, ...] = ()
-        if "overlay2" in self._ways and self._may_read(image):
-            folders = image.overlay
+        why_not = self._why_not(image)
         return ImageLayout(
             reference=reference,
             diff_ids=image.diff_ids,
             platform=image.platform,
             labels=tuple(sorted(image.labels.items())),
-            way="overlay2" if folders else "save",
-            folders=folders,
+            way="save" if why_not else "overlay2",
+            reason=why_not or "the engine's directories are on this machine, and ours to read",
+            folders=() if why_not else image.overlay,
         )
 
     def remote(self, name: ImageName, tag: str) -> ImageLayout | None:
@@ -100,6 +100,7 @@ class LayerReader:
             platform="/".join(part for part in parts if part),
             labels=labels,
             way="registry",
+            reason="the registry has the image, and the engine has not",
             blobs=layers,
         )
 
@@ -160,22 +161,30 @@ class LayerReader:
             what = f"`docker save {layout.reference}` did not give the layers {', '.join(sorted(left))}"
             raise BuildError(problem("CG451", what))
 
-    def _may_read(self, image: ImageInfo) -> bool:
-        """Tell whether the engine's directories are on this machine, ours to read, and of this image."""
+    def _why_not(self, image: ImageInfo) -> str:
+        """Return why the engine's directories cannot be read, "" when they can and are of this image."""
+        if "overlay2" not in self._ways:
+            return "nothing else is allowed"
+        if not image.overlay:
+            return f"the engine keeps its layers as {self._engine().info.storage} does"
+        if os.geteuid() != 0:
+            return "only root may read the engine's directories"
         root = Path(self._engine().info.root) / "image" / "overlay2" / "layerdb" / "sha256"
-        if not image.overlay or os.geteuid() != 0:
-            return False
         chain = ""
         for diff_id, folder in zip(image.diff_ids, image.overlay, strict=True):
             chain = _chain_id(chain, diff_id)
-            entry = root / chain.removeprefix("sha256:")
-            try:
-                known = (entry / "diff").read_text("ascii"), (entry / "cache-id").read_text("ascii")
-            except OSError:
-                return False
-            if known != (diff_id, folder.parent.name) or not folder.is_dir():
-                return False
-        return True
+            if not _is_kept_in(root / chain.removeprefix("sha256:"), diff_id, folder):
+                return "the engine's directories are not on this machine"
+        return ""
+
+
+def _is_kept_in(entry: Path, diff_id: str, folder: Path) -> bool:
+    """Tell whether the engine's database says that a layer lies in a folder."""
+    try:
+        known = (entry / "diff").read_text("ascii"), (entry / "cache-id").read_text("ascii")
+    except (OSError, ValueError):
+        return False
+    return known == (diff_id, folder.parent.name) and folder.is_dir()
 
 
 def _configured(config: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:

@@ -331,11 +331,9 @@ def _write_summary(path: Path, reports: Sequence[BuildReport]) -> None:
 def _connect(options: BuildOptions, progress: PlainProgress) -> Engine:
     builder = {"auto": "", "buildkit": "BuildKit", "classic": "classic"}[options.engine]
     engine = connect(os.environ, builder=builder)
-    if options.verbose:
-        info = engine.info
-        progress.note(
-            f"{info.name} {info.version} at {info.url}, {info.storage}; {info.builder}: {info.reason}"
-        )
+    info = engine.info
+    progress.detail(f"engine: {info.name} {info.version} at {info.url}, layers kept as {info.storage}")
+    progress.detail(f"images: built with {info.builder}: {info.reason}")
     return engine
 
 

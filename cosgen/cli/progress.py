@@ -35,6 +35,11 @@ class PlainProgress:
         """Say one line."""
         self._say(text)
 
+    def detail(self, text: str) -> None:
+        """Say one line to whoever asked for all."""
+        if self._verbose:
+            self._say(text)
+
     def done(self, name: str, *, ok: bool = True) -> None:
         """End a named piece of work."""
         seconds = time.monotonic() - self._started.pop(name, time.monotonic())

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -282,3 +283,20 @@ def test_hostile_packages_are_refused(
     assert all(
         find_record(tmp_path / "o", f"{name}-c-1.0") is None for name in ("device", "escape", "missing")
     )
+
+
+def test_every_choice_is_told_with_its_reason_to_whoever_asks(
+    docker_engine: DockerEngine, busybox_image: str, tmp_path: Path
+) -> None:
+    root = write_tree(
+        tmp_path / "p", {"c/one@1.0": "image: cosgen/busybox:test\nsteps:\n- echo told > /one\n"}
+    )
+    env = environment(docker_engine, tmp_path / "cache")
+    run = cosgen(root, env, "build", "c/one", "--verbose", "--engine", "classic")
+    told = [line for line in run.err.splitlines() if line.startswith(("engine:", "images:", "layers of"))]
+    assert [line.partition(": ")[0] for line in told] == ["engine", "images", "layers of c/one"]
+    assert docker_engine.host in told[0]
+    assert told[1] == "images: built with classic: asked for"
+    assert re.fullmatch(r"layers of c/one: (overlay2|save): .+", told[2])
+    quiet = cosgen(root, env, "build", "c/one", "--rebuild", "--quiet")
+    assert (quiet.code, quiet.err) == (0, "")
