@@ -15,13 +15,15 @@ from cosgen.graph.graph import think
 from cosgen.graph.model import Fingerprint, Graph, Node
 from cosgen.manifest.assemble import variant_values
 from cosgen.manifest.build_spec import BuildSpec
+from cosgen.manifest.channel_names import VALUES_KEY, channel_values
 from cosgen.manifest.decoder import Decoder, nearest
 from cosgen.manifest.definition import Definition
 from cosgen.manifest.loader import load_tree
 from cosgen.manifest.nodes import compose
 from cosgen.manifest.project import Project
+from cosgen.manifest.scalars import Scalar
 from cosgen.manifest.tree import FoundationPart, Package
-from cosgen.manifest.values import decode_values, provenance
+from cosgen.manifest.values import Value, decode_values, provenance
 from cosgen.manifest.version import sort_key
 
 RULES: Mapping[str, Rule] = {
@@ -83,7 +85,7 @@ def read_graph(options: ProjectOptions) -> tuple[Project, Graph]:
 @project_options
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known, as JSON.")
 def list_(options: ProjectOptions, *, as_json: bool) -> None:
-    """List the packages. The exit code is 3 when some of them cannot be used."""
+    """List the packages, and which are overridden by others. The exit code is 3 when some cannot be used."""
     project, graph = read_graph(options)
     if as_json:
         print(json.dumps(list_document(graph), indent=1, ensure_ascii=False))
@@ -92,6 +94,8 @@ def list_(options: ProjectOptions, *, as_json: bool) -> None:
             mark = "!" if _error(node) else " "
             whose = f"  of the foundation {node.foundation}" if node.foundation else ""
             print(f"{mark} {node.package.human}@{node.package.definition.version}{whose}")
+        for human, place in graph.tree.shadowed:
+            print(f"overridden: {human} of {place}", file=sys.stderr)
     problems = [*project.problems, *graph.problems]
     if any(problem.severity is Severity.ERROR for problem in problems):
         for problem in dict.fromkeys(problems) if not as_json else ():
@@ -100,8 +104,11 @@ def list_(options: ProjectOptions, *, as_json: bool) -> None:
 
 
 def list_document(graph: Graph) -> Json:
-    """Return what `tree list --json` prints: all packages, sorted by fingerprint."""
-    return {"packages": [package_document(graph.nodes[name]) for name in sorted(graph.nodes, key=str.encode)]}
+    """Return what `tree list --json` prints: all packages, sorted by fingerprint, and what they override."""
+    return {
+        "packages": [package_document(graph.nodes[name]) for name in sorted(graph.nodes, key=str.encode)],
+        "overridden": [{"package": human, "place": place} for human, place in graph.tree.shadowed],
+    }
 
 
 def package_document(node: Node) -> Json:
@@ -196,7 +203,7 @@ def show(options: ProjectOptions, package: str, *, rendered: bool, why: str | No
     elif as_json:
         print(json.dumps(package_document(node), indent=1, ensure_ascii=False))
     else:
-        print(_page(node), end="")
+        print(_page(node, graph.tree.shadowed), end="")
     if error := _error(node):
         print(error, file=sys.stderr)
         sys.exit(ManifestError.exit_code)
@@ -236,7 +243,8 @@ def explain_value(project: Project, graph: Graph, package: Package, key: str) ->
     entry = next(
         entry for entry in (*folder.entries, *folder.singles) if entry.definition == package.definition
     )
-    layers = [(package.origin.path, entry.raw)]
+    channels: dict[Scalar, Value] = {VALUES_KEY: dict(channel_values(project.config, graph.tree.variant))}
+    layers = [("cosgen.yaml", channels), (package.origin.path, entry.raw)]
     for name in project.values_files(graph.tree.variant):
         text = project.sources.values.get(name) or ""
         layers.append((name, decode_values(compose(text, name, []), Decoder(name, []))))
@@ -248,7 +256,9 @@ def explain_value(project: Project, graph: Graph, package: Package, key: str) ->
     value: object = variant_values(project, graph.tree.variant)[0]
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    shown = value if value is not None else _raw_value(entry.raw, key)
+    if value is None:
+        value = _raw_value(entry.raw, key)
+    shown = value if value is not None else _raw_value(channels, key)
     return f"{key} = {json.dumps(shown, ensure_ascii=False, default=str)}  from {found[key]}"
 
 
@@ -271,13 +281,18 @@ def _finished_page(package: Package, part: FoundationPart) -> str:
     return "\n".join(lines)
 
 
-def _page(node: Node) -> str:
+def _page(node: Node, shadowed: Sequence[tuple[str, str]]) -> str:
     package = node.package
     if package.foundation is not None:
         return _finished_page(package, package.foundation)
     lines = [
         f"{package.human}@{package.definition.version}",
         f"  defined in    {package.origin}",
+        *(
+            f"  overrides     {human} of {place}"
+            for human, place in shadowed
+            if human.partition("@")[0] == package.human
+        ),
         f"  files         {len(package.files)}, {sum(file.size for file in package.files)} bytes",
         f"  spec hash     {node.spec_hash or '-'}",
         f"  package tag   {node.package_hash or '-'}",

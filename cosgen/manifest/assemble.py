@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from cosgen.errors import Origin, Problem, Severity
 from cosgen.manifest.build_spec import BuildSpec, decode_build_spec
+from cosgen.manifest.channel_names import VALUES_KEY, channel_values
 from cosgen.manifest.collection import Entry
 from cosgen.manifest.decoder import Decoder
 from cosgen.manifest.foundation import lay_beneath, name_of
@@ -22,6 +23,7 @@ from cosgen.manifest.values import Value, decode_values, fill, merge_layers
 
 _REQUIRES = re.compile(r"^[\"']?requires[\"']?\s*:.*(?:\n(?![A-Za-z\"'#]).*)*", re.MULTILINE | re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"\{\{-?\s*\$\w+\s*:?=[^{}]*\}\}")  # prints nothing, whatever the values
+_NAMES_CHANNELS = re.compile(rf"\.{VALUES_KEY}\b|\"{VALUES_KEY}\"")
 _BRANCH = re.compile(r"\{\{-?\s*(if|with|range|block|define|end)\b")
 
 
@@ -73,6 +75,10 @@ class _Assembly:
             environment=tuple(sorted(project.sources.environment.items())),
         )
         self.renderer = Renderer(templates, settings)
+        self.channels: dict[Scalar, Value] = {
+            VALUES_KEY: channel_values(project.config, variant) if project.config.channels else {}
+        }
+        self.templates_name_channels = any(_NAMES_CHANNELS.search(file.text) for file in templates)
         self.templates_require = any("requires:" in file.text for file in templates)
         self.problems += self.renderer.problems
         self.decoded: dict[tuple[str, str], tuple[BuildSpec, tuple[Problem, ...]]] = {}
@@ -201,6 +207,8 @@ class _Assembly:
         )
 
     def _render(self, folder: PackageFolder, values: Mapping[Scalar, Value]) -> Rendered:
+        if self.templates_name_channels or _NAMES_CHANNELS.search(folder.build or ""):
+            values = fill(values, self.channels)
         return self.renderer.render(folder.build or "", values, folder.build_path)
 
     def _without_build(self, folder: PackageFolder, entry: Entry, problems: list[Problem]) -> BuildSpec:

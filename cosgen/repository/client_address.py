@@ -1,14 +1,33 @@
 """One value that says where a machine's upgrades come from, and which ways of following it a client knows."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cosgen.manifest.channel_names import (
+    client_url,
+    docker_repository,
+    file_stem,
+    image_repository,
+    pin_name,
+    reference_name,
+    repository_name,
+)
 from cosgen.manifest.platform import Variant, find_arch
-from cosgen.repository import pool
-from cosgen.repository.luet import pin_name, reference_name
 
-_NOT_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+__all__ = [
+    "ALL_WAYS",
+    "Beside",
+    "ChannelAddress",
+    "Generation",
+    "Mode",
+    "Place",
+    "Transport",
+    "Way",
+    "client_url",
+    "docker_repository",
+    "find_refusal",
+    "image_repository",
+]
 
 
 class Generation(StrEnum):
@@ -53,36 +72,6 @@ class Place(StrEnum):
     SUC = "suc"
 
 
-def client_url(url: str) -> str:
-    """Return the folder that luet reads, for the address of a repository; "" stays "".
-
-    >>> client_url("https://repo.example.org"), client_url("https://repo.example.org/r/")
-    ('https://repo.example.org/r', 'https://repo.example.org/r')
-    """
-    bare, folder = url.rstrip("/"), pool.CLIENT_ROOT.rstrip("/")
-    return bare if not bare or bare.endswith(f"/{folder}") else f"{bare}/{folder}"
-
-
-def image_repository(images: str, flavor: str) -> str:
-    """Return the repository of one flavor's upgrade images; without flavors, and for "", it stays as it is.
-
-    >>> image_repository("ghcr.io/acme/os", "green")
-    'ghcr.io/acme/os-green'
-    """
-    return f"{images}-{flavor}" if images and flavor else images
-
-
-def docker_repository(packages: str, flavor: str, arch: str) -> str:
-    """Return the registry repository of one variant's packages, luet's docker type; "" stays "".
-
-    The tags of packages have no room for a variant, so each has a repository of its own.
-
-    >>> docker_repository("ghcr.io/acme/packages", "green", "arm64")
-    'ghcr.io/acme/packages-green-arm64'
-    """
-    return f"{packages}-{Variant(flavor, arch).key}" if packages else ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
     """A foundation's repository, which clients read beside ours: our packages require some of its."""
@@ -115,12 +104,12 @@ class ChannelAddress:
     @property
     def name(self) -> str:
         """Name of the repository on the client, one for each channel: it names files and luet's cache too."""
-        return f"{self.stem}-{self.channel}-{self.variant.key}"
+        return repository_name(self.project, self.channel, self.variant.key)
 
     @property
     def stem(self) -> str:
         """The project's name as a part of file names; what is not fit for one becomes `-`."""
-        return _NOT_A_NAME.sub("-", self.project).lstrip(".-") or "cosgen"
+        return file_stem(self.project)
 
     @property
     def arch(self) -> str:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from cosgen.build.image_maker import package_tag
 from cosgen.errors import CosgenError, Origin, PublishError, VerificationError
+from cosgen.manifest.channel_names import reference_name
 from cosgen.manifest.config import FoundationConfig
 from cosgen.manifest.foundation import Foundation, FoundationPackage, choose_parts, decode_package
 from cosgen.manifest.lock import LockedFoundation
 from cosgen.manifest.platform import Variant, find_arch
 from cosgen.repository import pool
-from cosgen.repository.luet import reference_name
 from cosgen.repository.record import ObjectRef, PackageRecord
 from cosgen.repository.rules_foundation import RULES, problem
 from cosgen.repository.session import Session

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cosgen.errors import Problem, PublishError
+from cosgen.manifest.channel_names import pin_name, reference_name
 from cosgen.repository import pool
 from cosgen.repository.codec import DecodeError, Json
 from cosgen.repository.commit import (
@@ -21,7 +22,6 @@ from cosgen.repository.commit import (
     read_tail,
 )
 from cosgen.repository.log import ChannelState, State
-from cosgen.repository.luet import pin_name, reference_name
 from cosgen.repository.publish import PublishOptions, writable_settings
 from cosgen.repository.record import ObjectRef
 from cosgen.repository.session import Session

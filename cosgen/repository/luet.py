@@ -313,16 +313,6 @@ def repository_yaml(view: RepositoryView) -> bytes:
     return luet_yaml.block(mapping).encode()
 
 
-def reference_name(channel: str, variant_key: str) -> str:
-    """Return the file name by which clients follow a channel: `stable-green-x86_64-repository.yaml`."""
-    return f"{channel}-{variant_key}-repository.yaml"
-
-
-def pin_name(seq: int, variant_key: str) -> str:
-    """Return the immutable file name of what commit `seq` made: `s42-green-x86_64-repository.yaml`."""
-    return f"s{seq}-{variant_key}-repository.yaml"
-
-
 def _file(kind: str, data: bytes, compression: Compression) -> LuetFile:
     digest = hashlib.sha256(data).hexdigest()
     key = f"i/{digest}.{kind}.tar{compression.suffix}"

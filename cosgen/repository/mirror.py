@@ -15,9 +15,10 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, ExpiredMetadata
 from tuf.ngclient import FetcherInterface, Updater
 
 from cosgen.errors import Problem, PublishError, VerificationError
+from cosgen.manifest.channel_names import reference_name
 from cosgen.repository import pool
 from cosgen.repository.codec import Json, decode, integer, text
-from cosgen.repository.luet import RepositoryView, reference_name, repository_yaml
+from cosgen.repository.luet import RepositoryView, repository_yaml
 from cosgen.repository.record import ObjectRef
 from cosgen.repository.snapshot import Snapshot, VariantIndex, load_object, load_records
 from cosgen.repository.tuf import PREFIX, channel_target

@@ -2,9 +2,10 @@
 
 import re
 
+from cosgen.manifest import channel_names
 from cosgen.storage.port import Headers
 
-CLIENT_ROOT = "r/"  # the folder that clients are given the URL of
+CLIENT_ROOT = channel_names.CLIENT_ROOT
 LOG = "_log/"
 HEAD = "_log/HEAD"
 TIMESTAMP = "tuf/timestamp.json"

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from cosgen.errors import Problem
+from cosgen.manifest.channel_names import pin_name, reference_name
 from cosgen.repository import pool
 from cosgen.repository.client_address import client_url
 from cosgen.repository.codec import DecodeError, Json, decode, integer, mapping
 from cosgen.repository.commit import Tail, advance
 from cosgen.repository.log import ChannelState, Commit, Step, encode_hint
-from cosgen.repository.luet import RepositoryView, pin_name, reference_name, repository_yaml
+from cosgen.repository.luet import RepositoryView, repository_yaml
 from cosgen.repository.record import ObjectRef
 from cosgen.repository.session import Session
 from cosgen.repository.snapshot import Snapshot, load_snapshot

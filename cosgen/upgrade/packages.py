@@ -11,11 +11,12 @@ from pathlib import Path
 
 from cosgen.build.reference import ImageName
 from cosgen.errors import CosgenError, Problem, PublishError
+from cosgen.manifest.channel_names import pin_name, reference_name
 from cosgen.repository.attestation import read_attestation
 from cosgen.repository.client_address import docker_repository
 from cosgen.repository.docker_layout import DockerTag, TagKind, docker_layout
 from cosgen.repository.log import Step, read_commit
-from cosgen.repository.luet import RepositoryView, pin_name, reference_name
+from cosgen.repository.luet import RepositoryView
 from cosgen.repository.reader import Repository
 from cosgen.repository.record import ObjectRef
 from cosgen.repository.snapshot import VariantIndex, load_object, load_records, load_snapshot
