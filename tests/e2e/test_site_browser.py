@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -190,8 +192,8 @@ def test_no_page_is_wider_than_a_phone(browser: Browser, site: str, name: str) -
     page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation(browser: Browser, site: str, scheme: str) -> None:
+def axe_violations(browser: Browser, urls: list[str], scheme: str) -> dict[str, object]:
+    """Return what axe-core finds on some pages."""
     try:
         axe = Path(node_tool("axe")[0]).read_text(encoding="utf-8")
     except MissingEngine as missing:
@@ -199,14 +201,19 @@ def test_axe_finds_no_violation(browser: Browser, site: str, scheme: str) -> Non
     context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True)
     page = context.new_page()
     found = {}
-    for name, path in PAGES.items():
-        page.goto(site + path)
+    for url in urls:
+        page.goto(url)
         page.wait_for_load_state("networkidle")
         page.evaluate(axe)
         result = page.evaluate("axe.run(document)")
-        found[name] = [(v["id"], [n["html"][:160] for n in v["nodes"]][:3]) for v in result["violations"]]
+        found[url] = [(v["id"], [n["html"][:160] for n in v["nodes"]][:3]) for v in result["violations"]]
     context.close()
-    assert not {name: violations for name, violations in found.items() if violations}
+    return {url: violations for url, violations in found.items() if violations}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(browser: Browser, site: str, scheme: str) -> None:
+    assert not axe_violations(browser, [site + path for path in PAGES.values()], scheme)
 
 
 def test_every_page_reads_without_javascript(browser: Browser, site: str) -> None:
@@ -237,3 +244,65 @@ def test_the_graph_zooms_by_buttons_and_keys(page: Page, site: str) -> None:
 def test_ages_are_told_by_the_browser(page: Page, site: str) -> None:
     page.goto(site + "c/stable/index.html")
     expect(page.locator("time .age").first).to_contain_text("ago")
+
+
+@pytest.fixture(scope="module")
+def docs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Build and serve cosgen's own documentation."""
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    config = Path(__file__).resolve().parents[2] / "site/mkdocs.yml"
+    mkdocs = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "-f",
+        str(config),
+        "-d",
+        str(folder),
+    ]
+    subprocess.run(mkdocs, check=True)
+    with served(folder) as url:
+        yield url
+
+
+def test_the_documentation_is_searched_from_every_page(browser: Browser, docs: str) -> None:
+    page = browser.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: None if request.url.startswith(docs) else faults.append(request.url))
+    page.goto(docs + "howto/sign.html")
+    page.get_by_label("Search the documentation").fill("roll back")
+    page.keyboard.press("Enter")
+    expect(page.locator("#found")).to_contain_text("place")
+    page.get_by_label("Search the documentation").fill("cosgen channel rollback")
+    first = page.locator(".results li a").first
+    expect(first).to_have_text("cosgen channel rollback")
+    first.click()
+    expect(page).to_have_url(re.compile(r"reference/commands\.html#"))
+    assert not faults
+    page.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["index.html", "search.html?q=sign", "howto/sign.html", "reference/configuration.html"]
+)
+def test_the_documentation_fits_a_phone(browser: Browser, docs: str, path: str) -> None:
+    page = browser.new_page(viewport=ViewportSize(width=360, height=740))
+    page.goto(docs + path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation_in_the_documentation(browser: Browser, docs: str, scheme: str) -> None:
+    paths = (
+        "index.html",
+        "tutorial.html",
+        "search.html?q=sign",
+        "howto/sign.html",
+        "reference/problems.html",
+    )
+    assert not axe_violations(browser, [docs + path for path in paths], scheme)

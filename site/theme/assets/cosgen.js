@@ -246,7 +246,7 @@
     });
   }
   function search() {
-    const form = $("form.search");
+    const form = $("form.search:not(.docs)");
     if (!form) return;
     const field = (name) => form.elements.namedItem(name);
     const list = $(".results");
@@ -308,6 +308,48 @@
       index.bundles = new Set(index.bundle);
       update();
     }).catch((error) => { status.textContent = "Search is not available (" + error.message + "). The categories below list every package."; });
+  }
+
+  // ---- search of documentation, over the index that mkdocs writes
+  function docsSearch() {
+    const form = $("form.search.docs");
+    if (!form) return;
+    const field = form.elements.namedItem("q");
+    const list = $(".results");
+    const status = $("#found");
+    const excerpt = (text, term) => {
+      const at = Math.max(0, text.toLowerCase().indexOf(term) - 60);
+      return (at ? "…" : "") + text.slice(at, at + 200) + (at + 200 < text.length ? "…" : "");
+    };
+    const rank = (entry, terms) => {
+      let score = 0;
+      for (const term of terms) {
+        const part = entry.lowerTitle.startsWith(term) ? 20 : entry.lowerTitle.includes(term) ? 10 : entry.lowerText.includes(term) ? 1 : 0;
+        if (!part) return 0;
+        score += part;
+      }
+      return score;
+    };
+    let entries = [];
+    const update = () => {
+      const terms = field.value.toLowerCase().split(/\s+/).filter(Boolean).sort((a, b) => b.length - a.length);
+      const hits = terms.length ? entries.map((entry) => [rank(entry, terms), entry]).filter((hit) => hit[0]) : [];
+      hits.sort((a, b) => b[0] - a[0]);
+      list.replaceChildren(...hits.slice(0, 40).map(([, entry]) => {
+        const link = make("a", { href: base + "/" + entry.location }, ...highlight(entry.title, terms));
+        return make("li", {}, link, make("p", {}, ...highlight(excerpt(entry.text, terms[0]), terms)));
+      }));
+      status.textContent = !terms.length ? "" : hits.length === 0 ? "Nothing matches." : hits.length + (hits.length === 1 ? " place" : " places");
+      history.replaceState(null, "", field.value ? "?" + new URLSearchParams({ q: field.value }) : location.pathname);
+    };
+    field.value = new URLSearchParams(location.search).get("q") || "";
+    form.addEventListener("submit", (event) => event.preventDefault());
+    field.addEventListener("input", update);
+    field.focus();
+    fetch(form.dataset.index).then((response) => response.json()).then((index) => {
+      entries = index.docs.map((entry) => ({ ...entry, text: entry.text.replace(/\s+/g, " "), lowerTitle: entry.title.toLowerCase(), lowerText: entry.text.toLowerCase() }));
+      update();
+    }).catch((error) => { status.textContent = "Search is not available (" + error.message + ")."; });
   }
 
   // ---- zoom of the build graph
@@ -404,5 +446,6 @@
   tabs();
   copyButtons();
   search();
+  docsSearch();
   zoom();
 })();
