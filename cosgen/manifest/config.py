@@ -318,7 +318,9 @@ class CiConfig:
 
     providers: tuple[str, ...] = setting("For whom to emit.", ("github",), choices=("github", "gitlab"))
     shape: str = setting(
-        "Form of the pipelines.", "auto", choices=("auto", "static", "chunks", "workers", "child")
+        "Form of the pipelines; `child` is GitLab's, and as `auto` on GitHub.",
+        "auto",
+        choices=("auto", "static", "chunks", "workers", "child"),
     )
     runners: Mapping[str, RunnerConfig] = setting(
         "Machines by architecture, or by any name jobs refer to.", {}

@@ -29,7 +29,7 @@ _AROUND = 20  # jobs of a pipeline that build nothing
 
 def needs_graphs(asked: str, provider: Provider) -> bool:
     """Tell whether the packages of the tree go into the files; else they need not be read at all."""
-    if asked == "auto":
+    if asked in ("auto", Shape.CHILD):
         return provider is Provider.GITHUB
     return asked in (Shape.STATIC, Shape.CHUNKS)
 

@@ -74,8 +74,11 @@ class Built:
 
 
 def choose_shape(asked: str, provider: Provider, nodes: int) -> Shape:
-    """Return the shape to emit; `auto` is `child` on GitLab, else by the number of packages."""
-    if asked != "auto":
+    """Return the shape to emit; `auto` is `child` on GitLab, else by the number of packages.
+
+    `child` is GitLab's alone: a project for both forges that asks for it gets `auto` on GitHub.
+    """
+    if asked != "auto" and (asked != Shape.CHILD or provider is Provider.GITLAB):
         return Shape(asked)
     if provider is Provider.GITLAB:
         return Shape.CHILD
