@@ -129,7 +129,7 @@ class PinnedFoundation:
 
     def fetch(self, ref: ObjectRef) -> Path:
         """Return the path of an object, fetched when it is not there, its digest checked."""
-        path = _object_path(self.cache, ref.digest)
+        path = object_path(self.cache, ref.digest)
         if not (path.is_file() and path.stat().st_size == ref.size):
             _fetch(self.place, ref, path)
         return path
@@ -156,6 +156,10 @@ def open_pinned(place: FoundationPlace, cache: Path) -> PinnedFoundation:
     pinned = place.pinned
     if pinned is None:
         raise AssertionError("whoever opens a foundation has seen that it is pinned")
+    if pinned.kind == "luet":
+        from cosgen.repository.foundation_luet import open_luet  # noqa: PLC0415 - it needs this module
+
+        return open_luet(place, pinned, cache)
     ref = ObjectRef(key=pinned.snapshot, digest=pinned.digest, size=pinned.size)
     return PinnedFoundation(place, pinned, cache, Snapshot.decode(_load(place, cache, ref)))
 
@@ -163,6 +167,10 @@ def open_pinned(place: FoundationPlace, cache: Path) -> PinnedFoundation:
 def as_foundation(opened: PinnedFoundation, variants: Mapping[str, Variant], origin: Origin) -> Foundation:
     """Return what a pinned foundation offers to our variants, as a value to think about."""
     config = opened.place.config
+    arches = sorted({variant.arch for variant in variants.values()})
+    if opened.pinned.kind == "luet" and len(arches) > 1:
+        what = f"the foundation {config.name} is luet's, of one architecture; we have {', '.join(arches)}"
+        raise PublishError(problem("CG690", what, fix="keep one architecture in `arches`"))
     return Foundation(
         name=config.name,
         url=config.url,
@@ -174,14 +182,15 @@ def as_foundation(opened: PinnedFoundation, variants: Mapping[str, Variant], ori
     )
 
 
-def _object_path(cache: Path, digest: str) -> Path:
+def object_path(cache: Path, digest: str) -> Path:
+    """Return where an object is kept."""
     hex_ = digest.removeprefix("sha256:")
     return cache / hex_[:2] / hex_
 
 
 def _load(place: FoundationPlace, cache: Path, ref: ObjectRef) -> bytes:
     """Return an object by its digest: out of the cache, or from where the foundation lies."""
-    path = _object_path(cache, ref.digest)
+    path = object_path(cache, ref.digest)
     if path.is_file():
         data = path.read_bytes()
         if digest_of(data) == ref.digest:
@@ -191,7 +200,7 @@ def _load(place: FoundationPlace, cache: Path, ref: ObjectRef) -> bytes:
             data = load_object(place.open().patient, ref)
         except VerificationError as error:
             raise _gone(place, ref) from error
-    _keep(path, data)
+    keep(path, data)
     return data
 
 
@@ -231,7 +240,8 @@ def _gone(place: FoundationPlace, ref: ObjectRef) -> VerificationError:
     return VerificationError(problem("CG691", what, fix=fix))
 
 
-def _keep(path: Path, data: bytes) -> None:
+def keep(path: Path, data: bytes) -> None:
+    """Write an object whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False) as file:
         file.write(data)

@@ -11,6 +11,7 @@ from cosgen.repository.codec import Json, integer
 from cosgen.repository.commit import read_tail
 from cosgen.repository.description import read_description
 from cosgen.repository.foundation import FoundationPlace, reading, root_url
+from cosgen.repository.foundation_luet import pin_luet
 from cosgen.repository.log import State, read_commit
 from cosgen.repository.record import ObjectRef
 from cosgen.repository.rules_foundation import problem
@@ -32,6 +33,8 @@ def pin(place: FoundationPlace) -> LockedFoundation:
         session = place.open()
         tail = read_tail(session)
         if tail.commit.seq < 0:
+            if (found := pin_luet(place)) is not None:
+                return found
             what = f"{session.store.url} holds no repository"
             raise PublishError(problem("CG686", f"the foundation {place.name} cannot be read: {what}"))
         _check_history(place, session)

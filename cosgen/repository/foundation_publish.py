@@ -47,6 +47,10 @@ def republished(variant: str, found: Sequence[Found]) -> Iterator[Incoming]:
     for foundation, record in found:
         if not foundation.place.config.publish:
             continue
+        if foundation.pinned.kind == "luet":
+            what = f"{record.human} cannot be published as it is: luet's index tells too little of it"
+            fix = "take the repository over with `cosgen repo import`, and publish that"
+            raise PublishError(problem("CG692", what, fix=fix))
         archive = record.archive
         bundle = record.attestation
         payload = FilePayload(foundation.fetch(bundle), bundle.size, bundle.digest) if bundle else None
