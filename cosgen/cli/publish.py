@@ -33,6 +33,7 @@ from cosgen.repository.incoming import incoming, read_folders, variants_of
 from cosgen.repository.publish import PublishOptions, PublishReport, publish
 from cosgen.repository.publish_plan import Policy, PublishRequest
 from cosgen.repository.record import PackageRecord
+from cosgen.repository.sources import UNKNOWN, Sources, read_sources
 from cosgen.repository.upload import Journal
 
 _EPILOG = """\b
@@ -97,7 +98,8 @@ def command(  # noqa: PLR0913  # one parameter for each option
         if from_registry and plan:
             folders = (*folders, *_fetch(opened, plan, Path(scratch)))
         request = _request(folders, channel, _policy(opened, policy), plan)
-        done = publish(opened.session, _on_foundations(request, grounded), choices)
+        request = replace(_on_foundations(request, grounded), sources=_sources(grounded))
+        done = publish(opened.session, request, choices)
     _tell(done, opened.counted.requests, dry_run=dry_run)
 
 
@@ -115,6 +117,16 @@ def _described(grounded: Grounded | None) -> dict[str, Json]:
     project = grounded.project
     beside = told_to_clients(grounded.foundations, project.variants)
     return {SETTING: describe(project).to_json(), FOUNDATIONS: beside}
+
+
+def _sources(grounded: Grounded | None) -> Sources:
+    """Return the project's trees as a compiler tree, when its settings ask for one."""
+    if grounded is None:
+        return UNKNOWN
+    project = grounded.project
+    if not project.config.repository.sources:
+        return Sources(known=True)
+    return read_sources(Path(project.root) / tree for tree in project.config.trees)
 
 
 def _on_foundations(request: PublishRequest, grounded: Grounded | None) -> PublishRequest:

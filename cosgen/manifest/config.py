@@ -136,6 +136,7 @@ class RepositoryConfig:
     description: str = setting("One line clients see.", "")
     storage: str = setting("Where to write: s3://bucket/prefix or a folder.", "")
     url: str = setting("Address clients read it from.", "")
+    sources: bool = setting("Also publish the source trees, luet's compiler tree.", False)  # noqa: FBT003 - the default
     endpoint: str = setting("S3 endpoint, when it is not AWS.", "")
     region: str = setting("S3 region.", "")
     compression: CompressionConfig = setting("Archive compression.", CompressionConfig)
@@ -223,9 +224,7 @@ class SigningConfig:
 
     root: RoleConfig = setting("The root of trust, kept offline.", RoleConfig)
     targets: RoleConfig = setting("Delegates the channels, kept offline.", RoleConfig)
-    channels: RoleConfig = setting(
-        "Signs channels and the commit log, online; its days count for the snapshot too.", RoleConfig
-    )
+    channels: RoleConfig = setting("Signs channels, snapshot and commit log, online.", RoleConfig)
     timestamp_days: int = setting("Days until the timestamp expires; 0 = 3.", 0, minimum=0)
     required: bool = setting("Refuse to publish, and to read, what is not signed.", False)  # noqa: FBT003 - the default
 

@@ -12,7 +12,7 @@ from cosgen.repository.checks import check_variant
 from cosgen.repository.codec import canonical
 from cosgen.repository.commit import Tail
 from cosgen.repository.index import FrameCache, IndexShard, build_index
-from cosgen.repository.luet import DEFAULT_COMPRESSION, LuetFile, LuetFiles
+from cosgen.repository.luet import DEFAULT_COMPRESSION, LuetFile, LuetFileRef, LuetFiles
 from cosgen.repository.luet_tar import Compression
 from cosgen.repository.record import ObjectRef, PackageRecord
 from cosgen.repository.session import Session
@@ -28,9 +28,11 @@ from cosgen.repository.snapshot import (
     shard_number,
     split_records,
 )
+from cosgen.repository.sources import UNKNOWN, Sources
 from cosgen.storage.port import BytesPayload, Payload, Upload, digest_of
 
 _MODULUS = 1 << 256
+_SOURCES = "compilertree"
 
 
 class Policy(StrEnum):
@@ -64,6 +66,7 @@ class PublishRequest:
     check_requirements: bool = True
     beneath: Mapping[str, tuple[PackageRecord, ...]] = field(default_factory=dict)
     """Per variant: packages of foundations, which clients read from there."""
+    sources: Sources = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,11 @@ def plan_publish(session: Session, tail: Tail, request: PublishRequest) -> Publi
         packages = [item for item in request.packages if item.variant == key]
         draft = _plan_variant(session, tail, base.variants.get(key), request, key, packages)
         if draft is None:
+            only = _only_sources(base.variants.get(key), request, tail)
+            if only is not None:
+                variants[key], files = only
+                changes[key] = VariantChanges()
+                stages[2].extend(files)
             continue
         changes[key] = draft.changes
         stages[0].extend(draft.uploads)
@@ -292,6 +300,7 @@ def _index_variant(
         parts, base=_frames(session, base, draft, request.compression), compression=request.compression
     )
     files = _place_luet(report.files, tail)
+    sources, more = _compilertree(base, request, tail)
     variant, platform = request.variants[key]
     index = VariantIndex(
         flavor=variant.flavor,
@@ -301,10 +310,37 @@ def _index_variant(
         content=draft.content,
         shards=tuple(shards[number] for number in numbers),
         numbers=numbers,
-        luet={name: file.ref for name, file in files.items()},
+        luet={name: file.ref for name, file in files.items()} | sources,
     )
     luet_uploads = [_upload(pool.CLIENT_ROOT + file.key, file.data) for file in files.values()]
-    return index, uploads, luet_uploads
+    return index, uploads, [*luet_uploads, *more]
+
+
+def _only_sources(
+    base: VariantIndex | None, request: PublishRequest, tail: Tail
+) -> tuple[VariantIndex, list[Upload]] | None:
+    """Return a variant whose packages stay and whose compiler tree does not; None when both stay."""
+    if base is None:
+        return None
+    sources, uploads = _compilertree(base, request, tail)
+    if sources.get(_SOURCES) == base.luet.get(_SOURCES):
+        return None
+    luet = {name: file for name, file in base.luet.items() if name != _SOURCES}
+    return replace(base, luet=luet | sources), uploads
+
+
+def _compilertree(
+    base: VariantIndex | None, request: PublishRequest, tail: Tail
+) -> tuple[dict[str, LuetFileRef], list[Upload]]:
+    before = base.luet.get(_SOURCES) if base else None
+    file = request.sources.file
+    if not request.sources.known or (before and file and before.digest == file.digest):
+        return ({_SOURCES: before} if before else {}), []
+    if file is None:
+        return {}, []
+    key = pool.free_key(pool.CLIENT_ROOT + file.key, tail.unsafe)
+    placed = replace(file, key=key.removeprefix(pool.CLIENT_ROOT))
+    return {_SOURCES: placed.ref}, [_upload(key, file.data)]
 
 
 def _frames(
@@ -321,12 +357,10 @@ def _frames(
 
 
 def _place_luet(files: LuetFiles, tail: Tail) -> dict[str, LuetFile]:
-    named = {"tree": files.tree, "meta": files.meta, "compilertree": files.compilertree}
     placed: dict[str, LuetFile] = {}
-    for name, file in named.items():
-        if file is not None:
-            key = pool.free_key(pool.CLIENT_ROOT + file.key, tail.unsafe).removeprefix(pool.CLIENT_ROOT)
-            placed[name] = replace(file, key=key)
+    for name, file in (("tree", files.tree), ("meta", files.meta)):
+        key = pool.free_key(pool.CLIENT_ROOT + file.key, tail.unsafe).removeprefix(pool.CLIENT_ROOT)
+        placed[name] = replace(file, key=key)
     return placed
 
 

@@ -1,14 +1,18 @@
 """`cosgen repo` by the command line: compare, list, look at the store, print policies, and write client files."""
 
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cosgen.repository.luet_tar import decompress
 from tests.fakes.artifacts import make_artifact
 from tests.fakes.command_line import Done, run, succeed
+from tests.fakes.strict_luet_reader import read
 
 
 @pytest.fixture
@@ -133,3 +137,42 @@ def test_publishers_may_not_delete_and_nobody_may_overwrite(tmp_path: Path) -> N
 def test_policies_need_a_bucket(tmp_path: Path) -> None:
     refused = run("repo", "policy", "--storage", tmp_path / "folder", "--project", tmp_path)
     assert (refused.code, refused.ids) == (5, ["CG542"])
+
+
+def members(store: Path, view: str) -> set[str]:
+    found = yaml.safe_load((store / f"store/r/{view}").read_text())["repo_files"].get("compilertree")
+    if found is None:
+        return set()
+    data = decompress((store / "store/r" / found["filename"]).read_bytes(), "the compiler tree")
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return set(archive.getnames())
+
+
+def test_source_trees_are_published_when_the_project_asks(store: Path) -> None:
+    view = "testing-x86_64-repository.yaml"
+    (store / "packages/tool").mkdir()
+    (store / "packages/tool/build.yaml").write_text("image: scratch\n")
+    (store / "packages/.git").mkdir()
+    (store / "packages/.git/HEAD").write_text("x")
+    settings = store / "cosgen.yaml"
+    plain = settings.read_text()
+
+    def publish() -> str:
+        return do(store, "publish", store / "two", "--channel", "testing").out
+
+    assert "has everything already" in publish()
+    assert members(store, view) == set()
+    settings.write_text(plain.replace("{storage: store,", "{storage: store, sources: true,"))
+    assert "is at commit 4" in publish()
+    assert members(store, view) == {"packages/tool/build.yaml"}
+    assert "has everything already" in publish()
+    (store / "packages/tool/definition.yaml").write_text("name: tool\n")
+    publish()
+    do(store, "channel", "yank", "testing", "apps/new")
+    assert members(store, view) == {"packages/tool/build.yaml", "packages/tool/definition.yaml"}
+    assert set(read(lambda name: (store / "store/r" / name).read_bytes(), view).packages) == {"edit-apps-2.0"}
+    do(store, "repo", "fsck", "--deep")
+    settings.write_text(plain)
+    publish()
+    assert members(store, view) == set()
+    assert members(store, "stable-x86_64-repository.yaml") == set()
