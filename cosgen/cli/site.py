@@ -100,6 +100,11 @@ def _deploy(opened: Opened, repository: Repository, output: Path, to: str, base:
         f"{report.kept} kept",
         err=True,
     )
+    if report.left:
+        click.echo(
+            f"{report.left} stale pages may not be deleted with these rights; they say that they are gone",
+            err=True,
+        )
 
 
 def _build(

@@ -28,12 +28,15 @@ from cosgen.storage.port import (
     FilePayload,
     Headers,
     Store,
+    StoreError,
+    UncertainError,
     check_key,
 )
 
 INDEX = "_site/files.json.zst"
 _SCHEMA = 1
 _TAKEN = ("r", "x", "a", "_log", "tuf", "_site")  # folders of the repository, and our own
+_GONE = "404.html"
 _SENDERS = 8
 _TRIES = 5
 _ENTRIES = frozenset({"index.html", "packages/index.html", "search-index.json", "feed.xml"})
@@ -46,6 +49,7 @@ class DeployReport:
     sent: int  # files
     sent_bytes: int
     deleted: int
+    left: int = 0  # stale pages that could not be deleted, and tell now that they are gone
     kept: int  # files that were there already
     newer: bool = False  # a site of a later commit is there, and was left alone
 
@@ -91,13 +95,16 @@ def deploy_site(folder: Path, store: Store, seq: int, *, conditions: bool = True
         except ConditionFailedError:
             continue
         _send(store, {path: files[path] for path in changed})
-        for path in stale:
-            store.delete(path)
-        _finish(store, _Index(seq, {path: file.digest for path, file in files.items()}, etag), changed,
-                conditions=conditions)  # fmt: skip
+        left = [path for path in stale if not _delete(store, path, files.get(_GONE))]
+        now = {path: file.digest for path, file in files.items()} | dict.fromkeys(left, "")
+        _finish(store, _Index(seq, now, etag), changed, conditions=conditions)
         size = sum(files[path].size for path in changed)
         return DeployReport(
-            sent=len(changed), sent_bytes=size, deleted=len(stale), kept=len(files) - len(changed)
+            sent=len(changed),
+            sent_bytes=size,
+            deleted=len(stale) - len(left),
+            left=len(left),
+            kept=len(files) - len(changed),
         )
     raise PublishError(_overtaken(store))
 
@@ -163,6 +170,19 @@ def _send(store: Store, files: Mapping[str, FilePayload]) -> None:
         for last in (False, True):
             for _ in senders.map(send, [path for path in files if (path in _ENTRIES) is last]):
                 pass
+
+
+def _delete(store: Store, path: str, gone: FilePayload | None) -> bool:
+    """Delete a page; where that is refused, as to publishers it may be, let it say that it is gone."""
+    try:
+        store.delete(path)
+    except UncertainError:
+        raise
+    except StoreError:
+        if gone is not None and path.endswith(".html"):
+            store.put(path, gone, headers=Headers(content_type(path), pool.VIEW))
+        return False
+    return True
 
 
 def _disown(store: Store, paths: Iterable[str]) -> None:

@@ -1,12 +1,16 @@
 """cosgen's own documentation: it builds strictly, its links lead somewhere, and its reference is what the code says."""
 
+import shlex
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
+import click
 import pytest
+
+from cosgen.cli.main import cosgen
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,3 +83,38 @@ def test_the_reference_is_what_the_code_says() -> None:
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+def console_lines() -> list[tuple[str, str]]:
+    """Return file and text of every `$ cosgen …` line that the documentation shows."""
+    folders = (ROOT / "site/docs", ROOT / "templates")
+    paths = sorted([ROOT / "README.md", *(path for folder in folders for path in folder.rglob("*.md"))])
+    return [
+        (path.relative_to(ROOT).as_posix(), line.strip()[2:])
+        for path in paths
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip().startswith("$ cosgen ")
+    ]
+
+
+@pytest.mark.parametrize(("file", "line"), console_lines())
+def test_every_command_that_is_shown_exists_with_its_options(file: str, line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    command: click.Command = cosgen
+    context = click.Context(command, info_name="cosgen")
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(context, words[0])
+        if found is None and command.invoke_without_command:
+            break  # a word for the group itself: `cosgen ci gitlab`
+        assert found is not None, line
+        command, context, words = found, click.Context(found, parent=context), words[1:]
+    known = {
+        name
+        for parameter in command.get_params(context)
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    }
+    known.add("--help")
+    unknown = [word for word in words if word.startswith("-") and word.partition("=")[0] not in known]
+    assert not unknown, f"{file}: {line}: no option {unknown}"
+    if isinstance(command, click.Group):
+        assert command.invoke_without_command or not words or words[0].startswith("-"), line

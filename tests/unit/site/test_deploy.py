@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cosgen.errors import CosgenError, PublishError
+from cosgen.errors import CosgenError, Problem, PublishError
 from cosgen.site.deploy import INDEX, deploy_site
 from cosgen.storage.memory import MemoryStore
-from cosgen.storage.port import BytesPayload
+from cosgen.storage.port import BytesPayload, StoreError
 from tests.fakes.faulty_store import Chance, Crashed, Fault, FaultyStore, World
 
 PAGES = {"index.html": "one", "c/stable/index.html": "stable", "packages/a/b.html": "b", "assets/x.css": "x"}
@@ -144,3 +144,26 @@ def test_a_deployment_that_dies_anywhere_is_finished_by_the_next(
         if path.name != ".nojekyll"
     }
     assert stored(world.store) == {path: text for path, text in wanted.items() if Path(path).suffix}
+
+
+class NoDelete(MemoryStore):
+    """A store whose identity may write and not delete."""
+
+    allowed = False
+
+    def delete(self, key: str) -> None:
+        if not self.allowed:
+            raise StoreError(Problem(what=f"403 {key}", fix="ask for the right", id="CG503"))
+        super().delete(key)
+
+
+def test_a_page_that_may_not_be_deleted_says_that_it_is_gone(tmp_path: Path) -> None:
+    store = NoDelete()
+    deploy_site(site(tmp_path / "one", {**PAGES, "404.html": "gone"}), store, 1)
+    after = {path: text for path, text in PAGES.items() if path != "packages/a/b.html"} | {"404.html": "gone"}
+    report = deploy_site(site(tmp_path / "two", after), store, 2)
+    assert (report.deleted, report.left) == (0, 1)
+    assert stored(store) == {**after, "packages/a/b.html": "gone"}
+    store.allowed = True
+    assert deploy_site(tmp_path / "two", store, 3).deleted == 1
+    assert stored(store) == after
