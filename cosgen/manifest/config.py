@@ -146,10 +146,7 @@ class RepositoryConfig:
         "merge",
         choices=("merge", "replace", "fail"),
     )
-    single_writer: bool = setting(
-        "Accept a store without conditional writes; then only one job may write.",
-        False,  # noqa: FBT003 - the default
-    )
+    single_writer: bool = setting("Only one job ever writes: take any store.", False)  # noqa: FBT003 - the default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
