@@ -1,23 +1,24 @@
 """The one door to the container engine: Docker, or Podman through its compatible socket."""
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, cast
 
 import docker
 import docker.errors
 import requests
 
-from cosgen.build.buildkit import BuildkitProcess, find_buildkit
+from cosgen.build.buildkit import BuildkitProcess
 from cosgen.build.classic import BROKEN_LINES, ClassicBuild
 from cosgen.build.container import Containers
 from cosgen.build.credentials import Credentials
-from cosgen.build.reference import parse_reference
+from cosgen.build.engine_info import EngineInfo, ImageInfo, engine_info, image_info
+from cosgen.build.reference import DEFAULT_HOST, parse_reference
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError, MissingToolError
 
@@ -25,35 +26,8 @@ from cosgen.errors import BuildError, MissingToolError
 LABEL = "org.cosgen.input-digest"
 _PING_SECONDS = 5
 _CALL_SECONDS = 24 * 3600
+_IMAGE_ID = re.compile(r'"(?:sha256:)?([0-9a-f]{64})')
 _SETTLE_SECONDS = 10  # for the engine to end a build that was stopped
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineInfo:
-    """What answers at the socket, and how images are built with it."""
-
-    url: str
-    name: str  # "Docker" or "Podman"
-    version: str
-    platform: str  # os/arch
-    root: str  # folder of the engine's data on its host
-    storage: str  # "overlay2", …
-    builder: str  # "BuildKit" or "classic"
-    reason: str  # why that builder
-    command: str = ""  # path of the docker command, for BuildKit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageInfo:
-    """What the engine tells of an image."""
-
-    id: str  # "sha256:" + 64 hex
-    diff_ids: tuple[str, ...]  # bottom first
-    platform: str  # os/arch[/variant]
-    labels: Mapping[str, str]
-    digests: tuple[str, ...]  # repository@sha256:…, as registries know it
-    size: int  # bytes
-    overlay: tuple[Path, ...]  # one directory per layer, bottom first; () when the driver has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +83,7 @@ class Engine:
             for image in self._api.images(name=repository):
                 for name in image.get("RepoTags") or ():
                     owner, _, tag = name.rpartition(":")
-                    if owner.removeprefix("localhost/") == repository.removeprefix("localhost/"):
+                    if _short(owner) == _short(repository):
                         found[tag] = image["Id"]
         return found
 
@@ -120,7 +94,7 @@ class Engine:
                 found = self._api.inspect_image(reference)
         except _NotFoundError:
             return None
-        return _image_info(found)
+        return image_info(found)
 
     def build(self, job: ImageJob, log: Log) -> str:
         """Build and tag an image; return its id.
@@ -217,10 +191,19 @@ class Engine:
             text = self._api._result(response)  # noqa: SLF001 - as above
         if '"errorDetail"' in text:
             raise BuildError(problem("CG451", f"the engine did not import {reference}: {text.strip()}"))
-        image = self.find_image(reference)
+        image = self.find_image(reference) or self._name_imported(text, reference)
         if image is None:
             raise BuildError(problem("CG451", f"the engine imported {reference} and does not have it"))
         return image.id
+
+    def _name_imported(self, answer: str, reference: str) -> ImageInfo | None:
+        """Give an imported image its tag: Podman names it `latest`, whatever was asked for."""
+        found = _IMAGE_ID.findall(answer)
+        if not found:
+            return None
+        self.tag(found[-1], reference)
+        self.untag(f"{parse_reference(reference).repository}:latest")
+        return self.find_image(reference)
 
     def save(self, reference: str) -> Iterator[bytes]:
         """Stream an image with all its layers, as `docker save` does."""
@@ -289,7 +272,7 @@ def connect(environment: Mapping[str, str], *, builder: str = "") -> Engine:
         try:
             client = docker.DockerClient.from_env(environment=found, timeout=_PING_SECONDS)
             client.ping()
-            info = _engine_info(client, url, environment, builder)
+            info = engine_info(client, url, environment, builder)
         except (docker.errors.DockerException, requests.RequestException) as error:
             tried.append(f"{url} ({str(error).splitlines()[0][:160]})")
             continue
@@ -308,54 +291,9 @@ def engine_urls(environment: Mapping[str, str]) -> Sequence[str]:
     return tuple(f"unix://{path}" for path in (*sockets, "/run/podman/podman.sock"))
 
 
-def _engine_info(
-    client: docker.DockerClient, url: str, environment: Mapping[str, str], builder: str
-) -> EngineInfo:
-    version, info = client.version(), client.info()
-    names = [str(part.get("Name", "")) for part in version.get("Components") or ()]
-    name = "Podman" if any("Podman" in item for item in names) else "Docker"
-    command, reason = ("", "Podman builds through its compatible API")
-    if builder == "classic":
-        reason = "asked for"
-    elif name == "Docker":
-        command, reason = find_buildkit(environment, url)
-    if builder == "BuildKit" and not command:
-        raise MissingToolError(problem("CG450", f"BuildKit is asked for, but {reason}"))
-    return EngineInfo(
-        url=url,
-        name=name,
-        version=str(version.get("Version", "")),
-        platform=f"{version.get('Os', 'linux')}/{version.get('Arch', '')}",
-        root=str(info.get("DockerRootDir", "")),
-        storage=str(info.get("Driver", "")),
-        builder="BuildKit" if command else "classic",
-        reason=reason,
-        command=command,
-    )
-
-
-def _image_info(found: Mapping[str, Any]) -> ImageInfo:
-    config = found.get("Config") or {}
-    layers = tuple((found.get("RootFS") or {}).get("Layers") or ())
-    parts = [found.get("Os") or "linux", found.get("Architecture") or "", found.get("Variant") or ""]
-    return ImageInfo(
-        id=found["Id"] if ":" in found["Id"] else f"sha256:{found['Id']}",
-        diff_ids=layers,
-        platform="/".join(part for part in parts if part),
-        labels=dict(config.get("Labels") or {}),
-        digests=tuple(found.get("RepoDigests") or ()),
-        size=int(found.get("Size") or 0),
-        overlay=_overlay_folders(found.get("GraphDriver") or {}, len(layers)),
-    )
-
-
-def _overlay_folders(driver: Mapping[str, Any], count: int) -> tuple[Path, ...]:
-    data = driver.get("Data") or {}
-    if driver.get("Name") not in ("overlay2", "overlay") or "UpperDir" not in data:
-        return ()
-    lower = [part for part in str(data.get("LowerDir") or "").split(":") if part]
-    folders = tuple(Path(part) for part in reversed([str(data["UpperDir"]), *lower]))
-    return folders if len(folders) == count else ()
+def _short(repository: str) -> str:
+    """Return a repository without the host that Podman puts before names that have none."""
+    return repository.removeprefix("localhost/").removeprefix(f"{DEFAULT_HOST}/")
 
 
 class _NotFoundError(Exception):

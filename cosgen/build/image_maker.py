@@ -16,7 +16,8 @@ from cosgen.build.dockerfile import (
     render_builder,
     render_package,
 )
-from cosgen.build.engine import LABEL, ImageInfo, ImageJob
+from cosgen.build.engine import LABEL, ImageJob
+from cosgen.build.engine_info import ImageInfo
 from cosgen.build.join import JoinPart, part_of, stream_join
 from cosgen.build.request import BuildRequest
 from cosgen.build.rules import problem

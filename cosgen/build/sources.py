@@ -19,7 +19,8 @@ from typing import IO, cast
 import zstandard
 
 from cosgen.build.document import Descriptor, read_descriptor, read_document, read_layers
-from cosgen.build.engine import Engine, ImageInfo
+from cosgen.build.engine import Engine
+from cosgen.build.engine_info import ImageInfo
 from cosgen.build.layers import Layer, Limits, OverlayLayer, TarLayer
 from cosgen.build.reference import ImageName
 from cosgen.build.registry import Registry
