@@ -136,6 +136,7 @@ def site_options(opened: Opened, title: str, url: str) -> SiteOptions:
         description=config.site.description,
         source_url=config.site.source,
         images=config.registry.images,
+        packages=config.registry.packages if config.upgrade.docker_type else "",
         package=config.upgrade.package,
         recovery=config.upgrade.recovery,
         hidden=config.site.hidden,

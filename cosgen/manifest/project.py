@@ -210,6 +210,7 @@ def check_config(config: ProjectConfig) -> list[Problem]:
     check.names()
     check.channels()
     check.jobs()
+    check.upgrade()
     return check.problems
 
 
@@ -278,6 +279,22 @@ class _Check:
                     )
                     break
                 seen.append(source)
+
+    def upgrade(self) -> None:
+        upgrade, registry = self.config.upgrade, self.config.registry
+        follows = (upgrade.client, upgrade.follow)
+        if follows == ("D", "channel"):
+            what = "generation D has no release channels, it follows images only"
+            self.report("upgrade.follow", what, "write `image`, or another `upgrade.client`")
+        if follows == ("B", "image"):
+            what = "generation B ignores an image named in its files; only the option --docker-image works"
+            self.report("upgrade.follow", what, "write `channel`, or another `upgrade.client`")
+        if upgrade.follow == "image" and not registry.images:
+            what = "machines shall follow images, and the project has none"
+            self.report("upgrade.follow", what, "set `registry.images`")
+        if upgrade.docker_type and not registry.packages:
+            what = "luet's docker type is to be published, and nothing says where"
+            self.report("upgrade.docker_type", what, "set `registry.packages`")
 
     def jobs(self) -> None:
         jobs = self.config.ci.jobs

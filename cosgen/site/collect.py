@@ -49,6 +49,7 @@ class SiteOptions:
     description: str = ""
     source_url: str = ""
     images: str = ""  # repository of the upgrade images
+    packages: str = ""  # repository of luet's docker type, when it is published
     package: str = ""
     recovery: str = ""
     hidden: bool = False  # also show hidden packages
@@ -274,7 +275,7 @@ def _snippets(
     repository: Repository, channel: str, snapshot: Snapshot, options: SiteOptions
 ) -> Iterable[Snippet]:
     told = read_description(repository.settings)
-    facts = ProjectFacts(options.images, options.package or told.package, options.recovery)
+    facts = ProjectFacts(options.images, options.package or told.package, options.recovery, options.packages)
     for key, index in sorted(snapshot.variants.items()):
         address = channel_address(repository, channel, index, facts)
         for file in client_files(address):

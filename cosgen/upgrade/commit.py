@@ -161,6 +161,7 @@ def _is_of_engine(name: str) -> bool:
 
 def _changes_in(exported: Path, diff: Mapping[str, str]) -> Iterator[Change]:
     with tarfile.open(exported, mode="r:") as tar:
+        sizes = {info.name: info.size for info in tar}  # a hard link has the size of what it is a name of
         for info in tar:
             path = _as_told("/" + info.name.strip("/").removeprefix("./"))
             kind = diff.get(path)
@@ -168,7 +169,8 @@ def _changes_in(exported: Path, diff: Mapping[str, str]) -> Iterator[Change]:
                 continue
             content = _content(tar, info)
             hits = scan_content(_chunks(content)) if content else ()
-            yield Change(path, ChangeKind(kind), _size(tar, info), hits)
+            size = sizes.get(info.linkname, 0) if info.islnk() else info.size if info.isreg() else 0
+            yield Change(path, ChangeKind(kind), size, hits)
 
 
 def _as_told(path: str) -> str:
@@ -182,12 +184,6 @@ def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes] | None:
         return tar.extractfile(info) if info.isreg() or info.islnk() else None
     except KeyError:  # a hard link to nothing; `union_layer` refuses it
         return None
-
-
-def _size(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int:
-    if not info.islnk():
-        return info.size if info.isreg() else 0
-    return next((member.size for member in tar.getmembers() if member.name == info.linkname), 0)
 
 
 def _deleted(diff: Mapping[str, str]) -> Iterable[Change]:

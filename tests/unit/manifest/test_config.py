@@ -173,3 +173,20 @@ def test_a_tampered_lock_is_told(text: str) -> None:
     problems: list[Problem] = []
     read_lock(text, problems)
     assert {problem.id for problem in problems} == {"CG050"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ("upgrade: {client: D, follow: channel}\n", "no release channels"),
+        ("upgrade: {client: B, follow: image}\nregistry: {images: q.example/os}\n", "ignores an image"),
+        ("upgrade: {client: C, follow: image}\n", "has none"),
+        ("upgrade: {docker_type: true}\n", "nothing says where"),
+    ],
+)
+def test_what_machines_cannot_follow_is_told_with_its_place(settings: str, why: str) -> None:
+    _, (problem,) = decode(settings)
+    assert why in problem.what
+    assert problem.id == "CG026"
+    assert problem.origin is not None
+    assert problem.origin.line == 1
