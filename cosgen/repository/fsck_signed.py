@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosgen.errors import Problem, Severity, VerificationError
-from cosgen.repository.codec import integer
+from cosgen.repository.codec import integer, mapping
 from cosgen.repository.commit import Tail
 from cosgen.repository.log import Commit
+from cosgen.repository.pins import LIFETIMES_SETTING, lifetimes_of
 from cosgen.repository.session import Session
 from cosgen.repository.sign import CommitVerifier, unsigned
 from cosgen.repository.signing import Signatures
@@ -46,6 +47,7 @@ class CommitSignatures:
 def check_followed(session: Session, tail: Tail) -> Iterator[Problem]:
     """Yield what a TUF client would stumble over, from the first root on, and what will expire."""
     from cosgen.repository.mirror import read_channel  # noqa: PLC0415  # slow to import
+    from cosgen.repository.tuf import LIFETIMES  # noqa: PLC0415
     from cosgen.repository.tuf_publish import published_metadata  # noqa: PLC0415
     from cosgen.repository.tuf_trust import expiries  # noqa: PLC0415
 
@@ -53,7 +55,8 @@ def check_followed(session: Session, tail: Tail) -> Iterator[Problem]:
     if first is None:
         return
     now = datetime.fromtimestamp(session.now(), UTC)
-    found = [item.problem(now) for item in expiries(published_metadata(session.patient))]
+    lifetimes = lifetimes_of(mapping(tail.state.settings.get(LIFETIMES_SETTING, {})), LIFETIMES)
+    found = [item.problem(now, lifetimes) for item in expiries(published_metadata(session.patient))]
     yield from (problem for problem in found if problem is not None)
     if any(problem is not None and problem.severity is Severity.ERROR for problem in found):
         return

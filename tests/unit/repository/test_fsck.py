@@ -2,7 +2,7 @@
 
 import pytest
 
-from cosgen.errors import PublishError
+from cosgen.errors import PublishError, Severity
 from cosgen.repository import channel as moves
 from cosgen.repository.fsck import check_repository
 from cosgen.repository.gc import DAY, Keep, Retention, collect
@@ -11,6 +11,7 @@ from cosgen.repository.session import Session
 from cosgen.storage.port import BytesPayload
 from tests.fakes.faulty_store import World
 from tests.property.publish_world import WorldClock, package, request
+from tests.property.signed_world import Signed
 
 
 def repository() -> tuple[World, Session]:
@@ -107,3 +108,24 @@ def test_a_short_grace_is_refused() -> None:
     _, session = repository()
     with pytest.raises(PublishError, match="CG535"):
         collect(session, Retention(grace=DAY), apply=True)
+
+
+def test_signatures_that_expire_are_told_in_time() -> None:
+    signed = Signed()
+    session = signed.session(signed.old)
+    assert ids(session) == set()
+    signed.world.pass_time(2 * DAY)
+    report = check_repository(session)
+    assert {(item.id, item.severity) for item in report.problems} == {("CG566", Severity.WARNING)}
+    assert "timestamp expires" in report.problems[0].what
+    signed.world.pass_time(2 * DAY)
+    assert "CG565" in ids(session)
+
+
+def test_clients_that_verify_and_see_an_older_commit_are_told() -> None:
+    signed = Signed()
+    before = signed.world.store.objects["tuf/timestamp.json"]
+    session = signed.session(signed.old)
+    publish(session, request("testing", package("b")), PublishOptions())
+    signed.world.store.objects["tuf/timestamp.json"] = before
+    assert ids(session) == {"CG568"}
