@@ -324,11 +324,11 @@
     const rank = (entry, terms) => {
       let score = 0;
       for (const term of terms) {
-        const part = entry.lowerTitle.startsWith(term) ? 20 : entry.lowerTitle.includes(term) ? 10 : entry.lowerText.includes(term) ? 1 : 0;
+        const part = entry.lowerTitle.startsWith(term) ? 20 : entry.lowerTitle.includes(term) ? 10 : entry.lowerText.includes(term) ? 2 : 0;
         if (!part) return 0;
         score += part;
       }
-      return score;
+      return score - (entry.location.startsWith("adr/") ? 1 : 0);
     };
     let entries = [];
     const update = () => {
@@ -337,7 +337,7 @@
       hits.sort((a, b) => b[0] - a[0]);
       list.replaceChildren(...hits.slice(0, 40).map(([, entry]) => {
         const link = make("a", { href: base + "/" + entry.location }, ...highlight(entry.title, terms));
-        return make("li", {}, link, make("p", {}, ...highlight(excerpt(entry.text, terms[0]), terms)));
+        return make("li", {}, link, make("span", { class: "v" }, entry.page === entry.title ? "" : entry.page), make("p", {}, ...highlight(excerpt(entry.text, terms[0]), terms)));
       }));
       status.textContent = !terms.length ? "" : hits.length === 0 ? "Nothing matches." : hits.length + (hits.length === 1 ? " place" : " places");
       history.replaceState(null, "", field.value ? "?" + new URLSearchParams({ q: field.value }) : location.pathname);
@@ -347,7 +347,11 @@
     field.addEventListener("input", update);
     field.focus();
     fetch(form.dataset.index).then((response) => response.json()).then((index) => {
-      entries = index.docs.map((entry) => ({ ...entry, text: entry.text.replace(/\s+/g, " "), lowerTitle: entry.title.toLowerCase(), lowerText: entry.text.toLowerCase() }));
+      // The entry of a whole page repeats its sections: of it the title alone is searched.
+      const page = (entry) => entry.location.split("#")[0];
+      const titles = new Map(index.docs.filter((entry) => entry.location === page(entry)).map((entry) => [entry.location, entry.title]));
+      entries = index.docs.filter((entry) => entry.location !== page(entry) || !index.docs.some((other) => other !== entry && page(other) === entry.location))
+        .map((entry) => ({ ...entry, page: titles.get(page(entry)) || "", text: entry.text.replace(/\s+/g, " "), lowerTitle: entry.title.toLowerCase(), lowerText: entry.text.toLowerCase() }));
       update();
     }).catch((error) => { status.textContent = "Search is not available (" + error.message + ")."; });
   }
