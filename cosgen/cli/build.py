@@ -27,10 +27,10 @@ from cosgen.cli.building import (
     write_results,
 )
 from cosgen.cli.context import ProjectOptions, project_options
+from cosgen.cli.plan_file import read_plan
 from cosgen.errors import ManifestError, Problem
 from cosgen.graph.affected import affected
 from cosgen.graph.model import Fingerprint, Graph
-from cosgen.graph.plan_json import plan_from_json
 from cosgen.graph.plan_model import Action, package_key
 
 _EPILOG = """\b
@@ -155,11 +155,7 @@ def _key(graph: Graph, item: Fingerprint) -> str:
 def _kept_keys(path: Path | None) -> frozenset[str]:
     if path is None:
         return frozenset()
-    try:
-        plan = plan_from_json(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ManifestError(problem("CG494", f"{path}: {error}")) from error
-    return frozenset(node.key for node in plan.nodes if node.action is Action.KEEP)
+    return frozenset(node.key for node in read_plan(path).nodes if node.action is Action.KEEP)
 
 
 def _changed_paths(workshop: Workshop, since: str) -> frozenset[str]:

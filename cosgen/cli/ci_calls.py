@@ -44,9 +44,9 @@ _to_option = click.option("--to", type=click.Path(dir_okay=False, path_type=Path
 
 
 def _plan(path: Path) -> "Plan":
-    from cosgen.graph.plan import plan_from_json
+    from cosgen.cli.plan_file import read_plan
 
-    return plan_from_json(path.read_text(encoding="utf-8"))
+    return read_plan(path)
 
 
 def _results(folder: Path) -> Iterator["Result"]:
@@ -129,7 +129,9 @@ def left(*, plan_path: Path, results_path: Path, to: Path | None) -> None:
 
 
 @click.command("gate")
-@click.option("--outcome", "path", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "--outcome", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True
+)
 def gate(*, path: Path) -> None:
     """Fail when a collected outcome is red."""
     import json

@@ -15,9 +15,10 @@ from cosgen.build.registry import Registry
 from cosgen.cli.building import find_builder
 from cosgen.cli.context import ProjectOptions, project_options
 from cosgen.cli.foundations import Grounded, load_grounded
+from cosgen.cli.plan_file import read_plan
 from cosgen.cli.store import Opened, open_session, repository_settings, storage_options
 from cosgen.errors import ManifestError, Problem
-from cosgen.graph.plan import Plan, plan_from_json
+from cosgen.graph.plan import Plan
 from cosgen.manifest.platform import Variant
 from cosgen.repository.client_source import FOUNDATIONS
 from cosgen.repository.codec import Json
@@ -85,7 +86,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
         raise click.UsageError("--from-registry needs --plan: it says which artifacts")
     opened = open_session(options, storage, single_writer=single_writer)
     grounded = _grounded(options.project)
-    plan = plan_from_json(plan_file.read_text(encoding="utf-8")) if plan_file else None
+    plan = read_plan(plan_file) if plan_file else None
     choices = PublishOptions(
         dry_run=dry_run,
         single_writer=single_writer,

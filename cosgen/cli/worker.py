@@ -22,10 +22,10 @@ from cosgen.cli.building import (
     write_found,
 )
 from cosgen.cli.context import ProjectOptions, project_options
+from cosgen.cli.plan_file import read_plan
 from cosgen.errors import ManifestError
 from cosgen.graph.model import Fingerprint
-from cosgen.graph.plan_json import plan_from_json
-from cosgen.graph.plan_model import Plan, PlanNode
+from cosgen.graph.plan_model import PlanNode
 
 _EPILOG = """\b
 Examples:
@@ -69,7 +69,7 @@ def command(
     package failed; what is left for lack of time is for the next wave.
     """
     deadline = deadline_of(minutes)
-    plan = _read_plan(plan_file)
+    plan = read_plan(plan_file)
     with workshop_of(options, BuildOptions(**shared, deadline=deadline)) as workshop:
         nodes = [node for node in plan.to_build if node.variant in workshop.graphs]
         if index >= count:
@@ -102,13 +102,6 @@ def _build(workshop: Workshop, node: PlanNode, reports: list[BuildReport]) -> St
     report = build_variant(workshop, graph, (Fingerprint(node.fingerprint),), output)
     reports.append(report)
     return report.packages[0].status
-
-
-def _read_plan(path: Path) -> Plan:
-    try:
-        return plan_from_json(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ManifestError(problem("CG494", f"{path}: {error}")) from error
 
 
 def _check_inputs(workshop: Workshop, nodes: list[PlanNode]) -> None:
