@@ -26,6 +26,7 @@ def lint_graph(
             continue
         found.update(dict.fromkeys(_lint_spec(node, seeds)))
         found.update(dict.fromkeys(_lint_chain(node, nodes)))
+        found.update(dict.fromkeys(_lint_base(node, nodes, seeds)))
     found.update(dict.fromkeys(_lint_tags(tree)))
     return tuple(found)
 
@@ -69,6 +70,19 @@ def _lint_chain(node: Node, nodes: Mapping[Fingerprint, Node]) -> Iterator[Probl
     if last.spec.is_virtual:
         what = f"{package.human} is built on {last.human}, which is virtual"
         yield warning("CG409", what, origin=package.origin)
+
+
+def _lint_base(node: Node, nodes: Mapping[Fingerprint, Node], seeds: Mapping[str, str]) -> Iterator[Problem]:
+    """Warn of an image of a foundation that is built upon and not pinned."""
+    if not isinstance(node.chain, Chain) or not node.images:
+        return
+    ours = [nodes[name].package.spec for name in node.chain.names if not nodes[name].foundation]
+    parts = [nodes[name].package.foundation for name in node.chain.names]
+    theirs = [part for part in parts if part is not None]
+    starts_anew = any(spec.image or spec.requires_final_images for spec in ours)
+    if theirs and not starts_anew and theirs[-1].image not in seeds:
+        what = f"{node.package.human} starts from an image of {theirs[-1].name}, which no digest pins"
+        yield warning("CG411", what, origin=node.package.origin)
 
 
 def _names(nodes: Mapping[Fingerprint, Node], names: Sequence[Fingerprint]) -> str:

@@ -54,6 +54,12 @@ def above(
     return replace(tree(own), foundation=beneath, shadowed=tuple(shadowed))
 
 
+def thought(tree_: Tree) -> Graph:
+    """Think a tree through with all images of the foundation pinned."""
+    seeds = {item.image: "sha256:" + "0" * 64 for item in OFFERS}
+    return think(tree_, seeds=seeds)
+
+
 def image_of(graph: Graph, name: str) -> tuple[str, str]:
     """Return the seed that a package's first image starts from, and its input digest."""
     first = graph.images[graph.nodes[Fingerprint(name)].images[0]]
@@ -66,7 +72,7 @@ def digest_of(text: str) -> FoundationPackage:
 
 
 def test_a_package_starts_from_the_image_of_the_foundation_and_only_it_is_built() -> None:
-    graph = think(above(package("a/own@1.0", requires=["f/base"])))
+    graph = thought(above(package("a/own@1.0", requires=["f/base"])))
     assert graph.problems == ()
     assert graph.targets == ("own-a-1.0",)
     assert image_of(graph, "own-a-1.0")[0] == digest_of("f/base").image
@@ -75,14 +81,14 @@ def test_a_package_starts_from_the_image_of_the_foundation_and_only_it_is_built(
 
 
 def test_of_several_the_one_that_holds_the_others_is_built_upon() -> None:
-    graph = think(above(package("a/own@1.0", requires=["f/base", "f/lib", "f/top"])))
+    graph = thought(above(package("a/own@1.0", requires=["f/base", "f/lib", "f/top"])))
     assert graph.problems == ()
     assert image_of(graph, "own-a-1.0")[0] == digest_of("f/top").image
 
 
 def test_own_packages_stack_on_what_the_foundation_built_whatever_their_names() -> None:
     own = (package("a/aaa@1.0", requires=["f/base"]), package("a/own@1.0", requires=["a/aaa", "f/lib"]))
-    graph = think(above(*own))
+    graph = thought(above(*own))
     assert graph.problems == ()
     assert [link.fingerprint for link in graph.nodes[Fingerprint("own-a-1.0")].chain] == [
         "base-f-1.0",
@@ -96,7 +102,7 @@ def test_own_packages_stack_on_what_the_foundation_built_whatever_their_names() 
 
 
 def test_images_that_cannot_be_stacked_are_refused_by_name() -> None:
-    graph = think(above(package("a/own@1.0", requires=["f/lib", "f/tool"])))
+    graph = thought(above(package("a/own@1.0", requires=["f/lib", "f/tool"])))
     assert [problem.id for problem in graph.problems] == ["CG423"]
     assert "f/lib, f/tool" in graph.problems[0].what
 
@@ -120,7 +126,7 @@ def test_a_foundation_whose_images_nobody_knows_can_only_be_joined() -> None:
 
 def test_joins_follow_runtime_requirements_into_the_foundation() -> None:
     joining = BuildSpec(requires=refs("f/lib", "a/own"), requires_final_images=True, steps=("x",))
-    graph = think(above(package("a/own@1.0", requires=["f/base"]), package("a/os@1.0", joining)))
+    graph = thought(above(package("a/own@1.0", requires=["f/base"]), package("a/os@1.0", joining)))
     assert graph.problems == ()
     assert set(graph.nodes[Fingerprint("os-a-1.0")].final) == {"base-f-1.0", "lib-f-1.0", "own-a-1.0"}
 
@@ -175,7 +181,7 @@ def test_of_two_foundations_the_first_counts() -> None:
 
 def test_a_plan_keeps_what_the_foundation_built() -> None:
     joining = BuildSpec(requires=refs("f/lib", "a/own"), requires_final_images=True, steps=("x",))
-    graph = think(above(package("a/own@1.0", requires=["f/base"]), package("a/os@1.0", joining)))
+    graph = thought(above(package("a/own@1.0", requires=["f/base"]), package("a/os@1.0", joining)))
     plan = plan_builds([graph], published={})
     actions = {node.human: node.action for node in plan.nodes}
     assert actions == {
@@ -194,3 +200,9 @@ def test_a_change_of_files_never_concerns_what_the_foundation_built() -> None:
         above(package("a/own@1.0", requires=["f/base"]), package("a/other@1.0", requires=["f/base"]))
     )
     assert affected(graph, ["packages/a/own-1.0/build.yaml"]) == {"own-a-1.0"}
+
+
+def test_an_image_of_the_foundation_that_no_digest_pins_is_told() -> None:
+    own = above(package("a/own@1.0", requires=["f/base"]))
+    assert [problem.id for problem in think(own).problems] == ["CG411"]
+    assert thought(own).problems == ()
