@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from cosgen.build.artifact import ArtifactRecord, find_record, sweep
@@ -78,7 +79,8 @@ class _Build:
             )
         finally:
             if tools.connected is not None and self._tasks:
-                tools.connected.prune()
+                with suppress(BuildError):  # an engine that went away was told by what it was needed for
+                    tools.connected.prune()
         return self._report(results, time.monotonic() - started)
 
     # --- Deciding what is to be done -------------------------------------------------------------------
