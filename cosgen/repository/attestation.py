@@ -39,14 +39,11 @@ def attestation(artifact: ArtifactRecord, folder: Path) -> MadePayload:
     Raises:
         OSError: One of them cannot be read.
     """
+    # Not the artifact's record: thousands of these live until they are sent.
+    names = (artifact.metadata.name, artifact.sbom.name, artifact.provenance.name)
 
     def make() -> bytes:
-        return _bundle(
-            [
-                (ref.name, (folder / ref.name).read_bytes())
-                for ref in (artifact.metadata, artifact.sbom, artifact.provenance)
-            ]
-        )
+        return _bundle([(name, (folder / name).read_bytes()) for name in names])
 
     data = make()
     return MadePayload(make, len(data), digest_of(data))
