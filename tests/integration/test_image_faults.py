@@ -13,6 +13,7 @@ from cosgen.build.reference import ImageName
 from cosgen.build.registry import Registry
 from tests.e2e.image_project import Project
 from tests.engines import Registry as Server
+from tests.fakes.artifacts import make_artifact
 from tests.fakes.fault_proxy import Faults, start_fault_proxy
 
 
@@ -99,6 +100,24 @@ def test_a_refused_upgrade_leaves_the_channel_where_it_was(project: Project, fau
     two = project.push("testing")
     assert two != one
     project.run("image", "verify", "--channel", "testing")
+
+
+def test_no_tag_moves_when_the_image_of_one_flavor_cannot_be_pushed(project: Project, faults: Faults) -> None:
+    settings = project.folder / "cosgen.yaml"
+    settings.write_text(settings.read_text() + "flavors: [blue, green]\nvalues: []\n")
+    folders = [project.folder / "artifacts" / flavor for flavor in ("blue", "green")]
+    for folder in folders:
+        make_artifact(folder, "os", "1.0", category="system", flavor=folder.name)
+    project.run("publish", *map(str, folders), "--channel", "testing")
+    faults.refuse = lambda method, path: method == "PUT" and "-green/manifests/" in path
+    assert "CG481" in project.run("image", "push", "--channel", "testing", code=4)
+    faults.heal()
+    host, _, path = project.images.partition("/")
+    blue, green = (ImageName(host, f"{path}-{flavor}") for flavor in ("blue", "green"))
+    assert check_whole(blue) == ["1.0", "s0"]
+    assert check_whole(green) == []
+    project.run("image", "push", "--channel", "testing")
+    assert check_whole(blue) == check_whole(green) == ["1.0", "s0", "testing"]
 
 
 def test_the_move_that_is_lost_between_log_and_tag_is_made_by_the_next_run(
