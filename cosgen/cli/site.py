@@ -179,24 +179,10 @@ def serve(
     Open pages reload themselves. Ctrl-C ends it.
     """
     del single_writer
-    generation = 0
-
-    def make() -> None:
-        nonlocal generation
-        try:
-            opened = open_session(options, storage)
-            repository = open_repository(opened.session.store, opened.session)
-            report = _build(opened, repository, options.project, output, title=title, url="", docs=docs)
-            click.echo(_told(report), err=True)
-            generation += 1
-        except CosgenError as error:
-            if generation == 0:
-                raise
-            click.echo(str(error), err=True)
-
-    make()
-    server = make_server(output, port, generation=lambda: generation)
-    watch = Watch(lambda: _stamp(options, storage, docs), make)
+    preview = _Preview(options, storage, output, title, docs)
+    preview.make()
+    server = make_server(output, port, generation=lambda: preview.generation)
+    watch = Watch(preview.stamp, preview.renew, seconds=preview.seconds)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     click.echo(address(server))
     try:
@@ -208,15 +194,54 @@ def serve(
         server.server_close()
 
 
-def _stamp(options: ProjectOptions, storage: str, docs: Path | None) -> object:
-    """Return what changes when the site should: the log's end, and the times of the pages."""
-    opened = open_session(options, storage)
-    try:
-        seq = open_repository(opened.session.store, opened.session).commit.seq
-    except CosgenError:
-        return None
-    pages = docs or (
-        options.project / opened.config.site.pages if opened.config and opened.config.site.pages else None
-    )
-    found = sorted(pages.rglob("*")) if pages and pages.is_dir() else []
-    return seq, tuple((path.as_posix(), path.stat().st_mtime_ns) for path in found if path.is_file())
+class _Preview:
+    """A site that is built again when what it shows changes."""
+
+    def __init__(
+        self, options: ProjectOptions, storage: str, output: Path, title: str, docs: Path | None
+    ) -> None:
+        self._options, self._storage = options, storage
+        self._output, self._title, self._docs = output, title, docs
+        self._opened = open_session(options, storage)
+        self.generation = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait between two looks: a store that is far away is asked less often."""
+        return 5.0 if "://" in self._opened.session.store.url else 0.5
+
+    def make(self) -> None:
+        """Read everything and build."""
+        opened = open_session(self._options, self._storage)
+        repository = open_repository(opened.session.store, opened.session)
+        report = _build(
+            opened,
+            repository,
+            self._options.project,
+            self._output,
+            title=self._title,
+            url="",
+            docs=self._docs,
+        )
+        click.echo(_told(report), err=True)
+        self._opened = opened
+        self.generation += 1
+
+    def renew(self) -> None:
+        """Build again; a mistake is told, and the site that is there stays."""
+        try:
+            self.make()
+        except CosgenError as error:
+            click.echo(str(error), err=True)
+
+    def stamp(self) -> object:
+        """Return what changes when the site should: the log's end, the settings, and the times of pages."""
+        session, config, root = self._opened.session, self._opened.config, self._options.project
+        try:
+            seq = open_repository(session.store, session).commit.seq
+        except CosgenError:
+            seq = -1
+        pages = self._docs or (root / config.site.pages if config and config.site.pages else None)
+        below = sorted(pages.rglob("*")) if pages and pages.is_dir() else []
+        files = [path for path in (root / "cosgen.yaml", *below) if path.is_file()]
+        return seq, tuple((path.as_posix(), path.stat().st_mtime_ns) for path in files)

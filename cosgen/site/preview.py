@@ -92,9 +92,12 @@ def address(server: ThreadingHTTPServer) -> str:
 
 
 class Watch:
-    """Calls back when what `stamp` returns changes; looks twice a second."""
+    """Calls back when what `stamp` returns changes; looks every so many seconds."""
 
-    def __init__(self, stamp: Callable[[], object], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, stamp: Callable[[], object], changed: Callable[[], None], *, seconds: float = 0.5
+    ) -> None:
+        self._seconds = seconds
         self._stamp = stamp
         self._changed = changed
         self._last = stamp()
@@ -102,7 +105,7 @@ class Watch:
 
     def run(self) -> None:
         """Look until `stop` is called."""
-        while not self._stop.wait(0.5):
+        while not self._stop.wait(self._seconds):
             now = self._stamp()
             if now != self._last:
                 self._last = now

@@ -1,6 +1,10 @@
 """The preview server on loopback: types, encodings, folders, reload."""
 
+import signal
+import subprocess
+import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -9,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from cosgen.cli.main import cosgen
 from cosgen.site.preview import RELOAD_PATH, Watch, address, make_server
+from tests.fakes.artifacts import make_artifact
 
 
 @pytest.fixture
@@ -73,3 +79,49 @@ def test_a_watch_calls_when_the_stamp_changes() -> None:
     assert called.wait(5)
     watch.stop()
     thread.join()
+
+
+def test_site_serve_shows_what_is_published_meanwhile_and_survives_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "cosgen.yaml").write_text(
+        "version: 1\nname: acme\ntrees: [packages]\narches: [x86_64]\nchannels: {stable: {on: {branch: main}}}\n"
+        "repository: {storage: repository}\nsite: {pages: pages}\n"
+    )
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "pages").mkdir()
+    publish(tmp_path, "1.0")
+    program = str(Path(sys.executable).with_name("cosgen"))
+    command = [program, "site", "serve", "--project", str(tmp_path), "--output", str(tmp_path / "site")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        seen = get(url.rstrip("/") + RELOAD_PATH)[1]
+        publish(tmp_path, "1.1")
+        seen = wait_for_change(url, seen)
+        assert b"1.1" in get(url + "packages/apps/tool.html")[1]
+        (tmp_path / "pages/mine.md").write_text("[gone](nowhere.md)\n")
+        time.sleep(2)
+        assert b"1.1" in get(url + "packages/apps/tool.html")[1]
+        (tmp_path / "pages/mine.md").write_text("# Mine\n")
+        wait_for_change(url, seen)
+        assert b"Mine" in get(url + "mine.html")[1]
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, talk = process.communicate(timeout=20)
+    assert "CG604" in talk
+    assert talk.count("is not signed") <= 5  # once for each build, not for each look
+
+
+def publish(root: Path, version: str) -> None:
+    make_artifact(root / version, "tool", version)
+    arguments = ["publish", str(root / version), "--channel", "stable", "--project", str(root)]
+    cosgen.main(args=arguments, standalone_mode=False)
+
+
+def wait_for_change(url: str, before: bytes) -> bytes:
+    for _ in range(100):
+        now = get(url.rstrip("/") + RELOAD_PATH)[1]
+        if now != before:
+            return now
+        time.sleep(0.3)
+    raise AssertionError("the preview did not build again")
