@@ -44,7 +44,7 @@ class PolicyRequest:
 def policy_documents(request: PolicyRequest) -> dict[str, Json]:
     """Return every document by kind: bucket, publisher, collector, cors, lifecycle, headers."""
     return {
-        "bucket": _policy(_public_read(request), _immutable(request)),
+        "bucket": _policy(_public_read(request), _public_list(request), _immutable(request)),
         "publisher": _policy(
             _allow("Publish", ["s3:GetObject", "s3:PutObject"], request.arn("*")),
             _may_list(request),  # else S3 answers 403 where a publish asks what is not there yet
@@ -89,6 +89,17 @@ def _public_read(request: PolicyRequest) -> Json:
         "Principal": "*",
         "Action": "s3:GetObject",
         "Resource": request.arn("*"),
+    }
+
+
+def _public_list(request: PolicyRequest) -> Json:
+    # To who may not list, S3 answers 403 for what is not there: an empty repository would look like a closed one.
+    return {
+        "Sid": "PublicList",
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:ListBucket",
+        "Resource": f"arn:aws:s3:::{request.bucket}",
     }
 
 
