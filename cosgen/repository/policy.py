@@ -93,7 +93,7 @@ def _public_read(request: PolicyRequest) -> Json:
 
 
 def _public_list(request: PolicyRequest) -> Json:
-    # To who may not list, S3 answers 403 for what is not there: an empty repository would look like a closed one.
+    # Who may not list gets 403 for what is not there: an empty repository would look like a closed one.
     return {
         "Sid": "PublicList",
         "Effect": "Allow",
