@@ -159,6 +159,37 @@ def test_a_machine_follows_through_a_rotation_without_a_gap(folder: Place) -> No
     assert not [key for key in folder.objects() if key.startswith("_log/0") and key not in before]
 
 
+@pytest.mark.parametrize("role", ["root", "targets"])
+@pytest.mark.parametrize("how", ["new keys", "--renew"])
+def test_offline_roles_are_replaced_and_renewed(role: str, how: str, folder: Place) -> None:
+    sources = [f"--key=file:{folder.keys}/{name}.pem" for name in ("root-1", "root-2", "targets")]
+    renew = ("--renew",) if how == "--renew" else ()
+    folder.do("key", "rotate", role, *renew, "--output", folder.root / "new", *sources)
+    files = sorted((folder.root / "new/tuf").glob("*.json"))
+    assert [path.name for path in files] == {
+        ("root", "new keys"): ["2.root.json"],
+        ("root", "--renew"): ["2.root.json"],
+        ("targets", "new keys"): ["2.root.json", "2.targets.json"],
+        ("targets", "--renew"): ["2.targets.json"],
+    }[role, how]
+    folder.do("key", "publish", *files)
+    folder.do("publish", folder.artifact("2.0"), "--channel", "testing")
+    assert folder.mirror().code == 0
+    fresh = folder.call(
+        "repo",
+        "mirror",
+        folder.root / "copy2",
+        "--channel",
+        "testing",
+        "--root",
+        folder.keys / "tuf/1.root.json",
+    )
+    assert fresh.code == 0
+    assert folder.do("repo", "fsck").err == ""
+    again = folder.call("key", "publish", *files)
+    assert again.code == 0, "what is there already may be given again"
+
+
 # --- who is turned away: machines -------------------------------------------------------------------
 
 
