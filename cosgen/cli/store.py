@@ -3,6 +3,7 @@
 import functools
 import getpass
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -82,7 +83,7 @@ def open_session(
         options: The project.
         storage: Where the repository is; "" for where the project says.
         single_writer: Nothing else writes there.
-        sources: Private keys to sign with; () for COSGEN_SIGNING_KEY.
+        sources: Private keys to sign with; () for those in the environment.
         adopt: Take a newest commit that nobody signed as ours.
 
     Raises:
@@ -125,7 +126,9 @@ def project_pins(config: ProjectConfig | None, folder: Path) -> Pins:
 
 
 def _sources() -> tuple[str, ...]:
-    return (f"env:{SIGNING_VARIABLE}",) if os.environ.get(SIGNING_VARIABLE) else ()
+    """Return the variables that hold keys: COSGEN_SIGNING_KEY, COSGEN_SIGNING_KEY_2 and so on."""
+    names = re.compile(rf"{SIGNING_VARIABLE}(_\d+)?")
+    return tuple(f"env:{name}" for name in sorted(os.environ) if names.fullmatch(name) and os.environ[name])
 
 
 def repository_settings(opened: Opened) -> Mapping[str, Json]:

@@ -467,6 +467,25 @@ def test_an_unsigned_repository_says_so_and_can_be_signed_later(
     assert place.do("repo", "fsck").err == ""
 
 
+def test_two_keys_must_sign_when_the_project_says_so(folder: Place) -> None:
+    for name in ("one", "two"):
+        key = generate_key()
+        (folder.root / f"{name}.pem").write_bytes(private_pem(key))
+        (folder.root / f"{name}.pub").write_bytes(public_pem(key.public_key))
+    place = Place(str(folder.root / "other"), folder.root, folder.patch)
+    project(place, channels={"keys": ["one.pub", "two.pub"], "threshold": 2})
+    succeed("key", "new", "--output", folder.root / "fresh", "--project", folder.root)
+    place.sign_with(folder.root / "one.pem")
+    place.do("key", "publish", *(folder.root / "fresh/tuf").glob("*.json"))
+    alone = place.call("publish", place.artifact("1.0"), "--channel", "testing")
+    assert (alone.code, alone.ids) == (VERIFICATION, ["CG576"])
+    place.patch.setenv("COSGEN_SIGNING_KEY_2", (folder.root / "two.pem").read_text())
+    place.do("publish", place.artifact("1.0"), "--channel", "testing")
+    commit = json.loads((folder.root / "other/_log/000000000000.json").read_text())
+    assert len(commit["signatures"]) == 2
+    place.do("repo", "fsck")
+
+
 def test_keys_that_a_project_names_are_not_made_again(tmp_path: Path) -> None:
     succeed("key", "new", "--output", tmp_path / "keys")
     place = Place(str(tmp_path / "store"), tmp_path, pytest.MonkeyPatch())
