@@ -6,7 +6,8 @@ the layers of the snapshot's image and this one; it is made from a few kilobytes
 
 import io
 import tarfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from cosgen.build.reference import ImageName
@@ -19,6 +20,7 @@ from cosgen.upgrade.registry_port import ImageRegistry
 from cosgen.upgrade.rootfs import Layer, union_layer
 
 TITLE = "channel files"
+_MOST = 16 << 20  # bytes of a layer of channel files, unpacked
 CHANNEL_LABEL = "dev.cosgen.channel"
 
 
@@ -84,13 +86,14 @@ def extend_image(
     )
 
 
-def read_channel_files(layer: Iterable[bytes]) -> Mapping[str, str]:
+def read_channel_files(layer: bytes) -> Mapping[str, str]:
     """Return path → text of a layer that `channel_layer` wrote; raises `VerificationError` for any other."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(b"".join(layer)), mode="r:gz") as tar:
+        plain = zlib.decompressobj(wbits=31).decompress(layer, _MOST)
+        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
             members = [(info, tar.extractfile(info)) for info in tar if not info.isdir()]
             return {"/" + info.name: file.read().decode() for info, file in members if file is not None}
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, KeyError, ValueError) as error:
         raise VerificationError(
             Problem(
                 what=f"the topmost layer is not one of channel files: {error}",

@@ -1,6 +1,5 @@
 """The part of a registry client that images need; `build.registry.Registry` has it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -22,9 +21,6 @@ class ImageRegistry(Protocol):
 
     def get_blob(self, name: ImageName, digest: str) -> bytes:
         """Return a small blob whole, its digest checked."""
-
-    def iter_blob(self, name: ImageName, digest: str) -> Iterator[bytes]:
-        """Yield a blob in chunks; its digest is checked at the end."""
 
     def put_blob(self, name: ImageName, content: bytes | Path, digest: str | None = None) -> str:
         """Upload a blob unless it is there."""

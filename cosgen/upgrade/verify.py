@@ -113,7 +113,7 @@ def _file_wrongs(
     registry: ImageRegistry, expected: Expected, system: System, top: Sequence[str], where: str
 ) -> Iterator[Problem]:
     wanted = {file.path: file.text for file in system.files}
-    found = read_channel_files(registry.iter_blob(expected.name, top[0])) if top else {}
+    found = read_channel_files(registry.get_blob(expected.name, top[0])) if top else {}
     for path in sorted({*wanted, *found}):
         if wanted.get(path) != found.get(path):
             yield _wrong(

@@ -1,5 +1,6 @@
 """Unit tests for cosgen.upgrade.channel_layer."""
 
+import gzip
 import tarfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ FILES = (MachineFile("/etc/luet/a.yaml", "a: 1\n"), MachineFile("/system/oem/b.y
 
 def test_the_layer_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     layer = channel_layer(FILES, tmp_path / "layer")
-    assert read_channel_files([layer.path.read_bytes()]) == {file.path: file.text for file in FILES}
+    assert read_channel_files(layer.path.read_bytes()) == {file.path: file.text for file in FILES}
 
 
 def test_the_same_files_are_the_same_layer(tmp_path: Path) -> None:
@@ -40,7 +41,15 @@ def test_files_of_the_system_that_are_replaced_are_known() -> None:
     assert replaced_paths(FILES, ["etc/luet/a.yaml", "bin/sh"]) == ("/etc/luet/a.yaml",)
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", b"\x1f\x8b\x08\x00"])
+@pytest.mark.parametrize("data", [b"", b"no gzip", b"\x1f\x8b\x08\x00", gzip.compress(b"no tar" * 200)])
 def test_what_is_no_layer_of_files_is_told(data: bytes) -> None:
     with pytest.raises(VerificationError, match="CG671"):
-        read_channel_files([data])
+        read_channel_files(data)
+
+
+def test_a_layer_that_grows_without_end_is_read_so_far_and_no_further() -> None:
+    member = tarfile.TarInfo("etc/x")
+    member.size = 1 << 30
+    bomb = gzip.compress(member.tobuf() + bytes(64 << 20))
+    with pytest.raises(VerificationError, match="CG671"):
+        read_channel_files(bomb)
