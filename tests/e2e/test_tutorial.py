@@ -94,7 +94,7 @@ def newcomer(tmp_path: Path, docker_engine: DockerEngine, debian_image: str) -> 
 def test_the_tutorial_works_as_it_is_written(newcomer: Newcomer, tmp_path: Path) -> None:
     said: dict[str, list[str]] = {}
     for line in commands():
-        if line.startswith("cosgen init"):
+        if line.startswith("cosgen init acme-os"):
             newcomer.folder = tmp_path
         run = newcomer.serve if line.startswith("cosgen serve") else newcomer.type
         said.setdefault(line, []).append(run(line))
