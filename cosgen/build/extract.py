@@ -27,7 +27,6 @@ from cosgen.graph.digest import short_parts
 from cosgen.graph.model import Node
 from cosgen.manifest.build_spec import BuildSpec, Subpackage
 from cosgen.manifest.definition import Definition
-from cosgen.manifest.platform import Variant
 from cosgen.manifest.tree import Tree
 
 DELTA_ANNOTATION = "cosgen.delta"  # `full`: the artifact also holds files the package changes in place
@@ -181,42 +180,18 @@ def _write_set(
     facts: Mapping[str, object],
 ) -> ArtifactRecord:
     started = time.monotonic()
-    archive, summary = _store_archive(request, definition.fingerprint, picked)
-    package = request.node.package
+    stem, package, variant = definition.fingerprint, request.node.package, request.tree.variant
     is_main = definition is package.definition
+    archive, summary = _store_archive(request, stem, picked)
     files = tuple(readable(entry.name) for entry in summary.files)
-    metadata = render_metadata(
-        definition,
-        request.node,
-        request.tree,
-        MetadataFacts(
-            archive=archive,
-            compression=request.compression.format,
-            files=() if definition.hidden or not is_main else files,
-            seed=request.seed,
-            platform=request.platform,
-            repository=request.repository,
-        ),
+    shown = () if definition.hidden or not is_main else files
+    metadata = _store_text(
+        request.output / f"{stem}.metadata.yaml", _metadata(request, definition, archive, shown)
     )
-    variant: Variant = request.tree.variant
-    stem = definition.fingerprint
-    metadata_ref = _store_text(request.output / f"{stem}.metadata.yaml", metadata)
-    sbom_ref = _store_text(
+    bill = _store_text(
         request.output / f"{stem}.cdx.json", _sbom(request, definition, summary, packages, view)
     )
-    provenance = render_provenance(
-        BuildFacts(
-            package=f"{definition.human}@{definition.version}",
-            flavor=variant.flavor,
-            arch=variant.arch,
-            platform=request.platform,
-            input_digest=request.node.input_digest,
-            subjects=(archive, metadata_ref, sbom_ref),
-            materials=request.materials,
-            internal={"compression": f"{request.compression.format}:{request.compression.level}"},
-        ),
-        request.builder,
-    )
+    statement = _provenance(request, definition, (archive, metadata, bill))
     return ArtifactRecord(
         fingerprint=stem,
         definition=definition_fields(definition),
@@ -229,15 +204,42 @@ def _write_set(
         compression=request.compression.format,
         archive=archive,
         content_digest=summary.content_digest,
-        metadata=metadata_ref,
-        sbom=sbom_ref,
-        provenance=_store_text(request.output / f"{stem}.intoto.json", provenance),
+        metadata=metadata,
+        sbom=bill,
+        provenance=_store_text(request.output / f"{stem}.intoto.json", statement),
         files=files,
         installed_size=summary.installed_size,
         needs=request.node.needs if is_main else (request.node.fingerprint,),
         inputs=short_parts(request.node.input_parts),
         build=dict(facts) | _measured(request, facts, summary, started),
     )
+
+
+def _metadata(request: Extraction, definition: Definition, archive: FileRef, files: tuple[str, ...]) -> str:
+    facts = MetadataFacts(
+        archive=archive,
+        compression=request.compression.format,
+        files=files,
+        seed=request.seed,
+        platform=request.platform,
+        repository=request.repository,
+    )
+    return render_metadata(definition, request.node, request.tree, facts)
+
+
+def _provenance(request: Extraction, definition: Definition, subjects: Sequence[FileRef]) -> str:
+    variant, compression = request.tree.variant, request.compression
+    facts = BuildFacts(
+        package=f"{definition.human}@{definition.version}",
+        flavor=variant.flavor,
+        arch=variant.arch,
+        platform=request.platform,
+        input_digest=request.node.input_digest,
+        subjects=subjects,
+        materials=request.materials,
+        internal={"compression": f"{compression.format}:{compression.level}"},
+    )
+    return render_provenance(facts, request.builder)
 
 
 def _measured(

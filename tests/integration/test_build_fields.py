@@ -8,8 +8,13 @@ import pytest
 import yaml
 
 from cosgen.build.artifact import read_records
+from cosgen.build.closure import images_beneath
+from cosgen.build.image_maker import package_tag
+from cosgen.graph.graph import think
+from cosgen.manifest.loader import load_project, load_tree
 from tests.engines import DockerEngine
 from tests.integration.building import content, cosgen, environment, members, record_of
+from tests.integration.test_build_cache import forget
 
 TREE = Path(__file__).resolve().parent.parent / "trees" / "fields"
 pytestmark = pytest.mark.docker
@@ -19,6 +24,7 @@ pytestmark = pytest.mark.docker
 def built(docker_engine: DockerEngine, busybox_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("fields")
     shutil.copytree(TREE, root / "project")
+    forget(docker_engine, "cosgen/cache")  # of an engine that outlives the tests
     env = environment(docker_engine, root / "cache")
     run = cosgen(
         root / "project",
@@ -151,8 +157,20 @@ def test_metadata_is_in_luets_dialect(built: Path) -> None:
     assert data["compressiontype"] == "zstd"
 
 
-def test_each_distinct_image_was_built_once(built: Path) -> None:
-    summary = json.loads((built.parent / "s.json").read_text())
-    images = [item["tag"] for item in summary["variants"][0]["images"]]
-    assert len(images) == len(set(images))
-    assert summary["variants"][0]["cache_hits"] == {"built": len(images)}
+def test_each_distinct_image_was_built_once(built: Path, docker_engine: DockerEngine) -> None:
+    project = load_project(built.parent / "project")
+    graph = think(load_tree(project, project.variants[0]))
+    extracted = [key for node in graph.nodes.values() for key in images_beneath(graph, node.fingerprint)]
+    wanted = {package_tag(graph.images[key].input_digest) for key in extracted}
+    in_chains = [key for node in graph.nodes.values() for key in node.images]
+    variant = json.loads((built.parent / "s.json").read_text())["variants"][0]
+    images = [item["tag"] for item in variant["images"]]
+    assert len(in_chains) > len(set(in_chains))  # so that there is something to save
+    assert sorted(images) == sorted(wanted)
+    assert variant["cache_hits"] == {"built": len(wanted)}
+    client = docker_engine.client()
+    tags = {tag.rpartition(":")[2] for image in client.images.list(name="cosgen/cache") for tag in image.tags}
+    client.close()
+    assert wanted <= tags
+    logs = "".join(path.read_text() for path in (built / "logs").glob("*.log"))
+    assert all(logs.count(f"# package image cosgen/cache:{tag}\n") == 1 for tag in wanted)
