@@ -11,7 +11,7 @@ from cosgen.cli.site import site_options
 from cosgen.cli.store import open_session, storage_options
 from cosgen.errors import Problem, PublishError
 from cosgen.repository.reader import open_repository
-from cosgen.site.collect import collect_site
+from cosgen.site.collect import collect_release
 from cosgen.site.release import Release, plan_release
 from cosgen.site.release_forge import GitHubReleases, GitLabReleases, ReleaseForge
 
@@ -54,8 +54,8 @@ def command(  # noqa: PLR0913  # each is an option
     """
     del single_writer
     opened = open_session(options, storage)
-    data = collect_site(open_repository(opened.session.store, opened.session), site_options(opened, "", ""))
-    release = plan_release(data, tag, channel)
+    repository = open_repository(opened.session.store, opened.session)
+    release = plan_release(collect_release(repository, site_options(opened, "", ""), tag, channel))
     if output is not None:
         _write(release, output)
         return

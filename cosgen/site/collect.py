@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cosgen.errors import CosgenError, Problem, PublishError
-from cosgen.manifest.channel_names import reference_name
+from cosgen.manifest.channel_names import pin_name, reference_name
 from cosgen.manifest.platform import Variant
 from cosgen.repository.client_config import client_files
 from cosgen.repository.client_source import ProjectFacts, channel_address
@@ -31,6 +31,7 @@ from cosgen.site.model import (
     SiteData,
     SiteInfo,
     Snippet,
+    TaggedSnapshot,
     Trend,
     TrendPoint,
     VariantState,
@@ -272,12 +273,19 @@ def _expiry(repository: Repository) -> int:
 
 
 def _snippets(
-    repository: Repository, channel: str, snapshot: Snapshot, options: SiteOptions
+    repository: Repository,
+    channel: str,
+    snapshot: Snapshot,
+    options: SiteOptions,
+    place: ChannelState | None = None,
 ) -> Iterable[Snippet]:
+    """Yield the client files of a channel as it is, or as it was at an earlier place of it."""
     told = read_description(repository.settings)
     facts = ProjectFacts(options.images, options.package or told.package, options.recovery, options.packages)
     for key, index in sorted(snapshot.variants.items()):
         address = channel_address(repository, channel, index, facts)
+        if place is not None and place != repository.channel(channel):
+            address = replace(address, seq=place.origin, image_digest="")  # the image is of today's snapshot
         for file in client_files(address):
             yield Snippet(
                 variant=key,
@@ -288,6 +296,53 @@ def _snippets(
                 name=file.name,
                 text=file.text,
             )
+
+
+def collect_release(
+    repository: Repository, options: SiteOptions, tag: str, channel: str = ""
+) -> TaggedSnapshot:
+    """Read what the release of a tag tells: the first move of a channel for it, whatever came later.
+
+    Args:
+        repository: Opened at its newest commit.
+        options: What the project adds.
+        tag: Tag of the source repository that the snapshot was published for.
+        channel: Channel to look in; "" for whichever has the tag.
+
+    Raises:
+        PublishError: No snapshot was published for the tag (CG608), or it is no longer kept (CG613).
+    """
+    reader = _Reader(repository, Bills(repository.session.patient))
+    names = [name for name in sorted(repository.channels()) if channel in {"", name}]
+    found = [(name, pair) for name in names if (pair := _first_tagged(repository, name, tag))]
+    if not found:
+        where = f"channel {channel}" if channel else "any channel"
+        what = f"no snapshot of {where} was published for the tag {tag!r}"
+        fix = f"publish it first: cosgen publish --tag {tag} --channel NAME DIR"
+        raise PublishError(Problem(what=what, fix=fix, id="CG608"))
+    name, entries = max(found, key=lambda item: item[1][0].commit.seq)
+    place = entries[0].channel
+    snapshot = reader.find(place.snapshot)
+    if snapshot is None:
+        what = f"the snapshot of {name} for the tag {tag!r} is no longer kept"
+        raise PublishError(
+            Problem(what=what, fix="keep tags: `keep: {tags: all}` of the channel", id="CG613")
+        )
+    return TaggedSnapshot(
+        info=_info(repository, options),
+        tag=tag,
+        move=_move(reader, name, entries, 0),
+        origin=place.origin,
+        references=tuple((key, pin_name(place.origin, key)) for key in sorted(snapshot.variants)),
+        snippets=tuple(_snippets(repository, name, snapshot, options, place)),
+    )
+
+
+def _first_tagged(repository: Repository, channel: str, tag: str) -> tuple[HistoryEntry, ...]:
+    """Return the earliest move of a channel for a tag, and the move before it; () when there is none."""
+    entries = tuple(repository.history(channel))
+    at = next((at for at in reversed(range(len(entries))) if entries[at].channel.tag == tag), None)
+    return () if at is None else entries[at : at + 2]
 
 
 def _with_lags(channels: Sequence[Channel]) -> tuple[Channel, ...]:

@@ -116,6 +116,18 @@ class Snippet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaggedSnapshot:
+    """What a tag was published as: all that a forge's release of it is made from."""
+
+    info: SiteInfo
+    tag: str
+    move: Move
+    origin: int  # the commit that made the snapshot, which names its pins
+    references: tuple[tuple[str, str], ...]  # key of a variant -> file name that pins the snapshot
+    snippets: tuple[Snippet, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """A channel as published."""
 

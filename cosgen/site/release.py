@@ -6,11 +6,10 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cosgen.errors import Problem, PublishError
-from cosgen.site.api import channel_json, dump
-from cosgen.site.model import Channel, Move, SiteData, Snippet
+from cosgen.site.api import SCHEMA, Json, dump
+from cosgen.site.model import Snippet, TaggedSnapshot
 from cosgen.site.notes import code_text, escape_markdown, release_notes
-from cosgen.site.text import channel_path, short, slug
+from cosgen.site.text import channel_path, iso_time, short, slug
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,54 +35,44 @@ class Release:
     assets: tuple[Asset, ...]
 
 
-def plan_release(data: SiteData, tag: str, channel: str = "") -> Release:
-    """Return the release of a tag.
-
-    Args:
-        data: What is published.
-        tag: Tag of the source repository; the snapshot was published for it.
-        channel: Channel to look in; "" for whichever has the tag.
-
-    Raises:
-        PublishError: No snapshot was published for the tag (CG608).
-    """
-    owner, move = _find(data, tag, channel)
-    assets = tuple(_assets(data, owner, move))
+def plan_release(tagged: TaggedSnapshot) -> Release:
+    """Return the release of a tag; the same tag gives the same release, whatever happened since."""
+    assets = tuple(_assets(tagged))
     sums = Asset("SHA256SUMS", "".join(f"{asset.digest}  {asset.name}\n" for asset in assets).encode())
     every = (*assets, sums)
-    title = f"{data.info.title} {tag}"
-    return Release(tag=tag, name=title, notes=_notes(data, move, every), assets=every)
+    title = f"{tagged.info.title} {tagged.tag}"
+    return Release(tag=tagged.tag, name=title, notes=_notes(tagged, every), assets=every)
 
 
-def _find(data: SiteData, tag: str, channel: str) -> tuple[Channel, Move]:
-    moves = [
-        (owner, move)
-        for owner in data.channels
-        for move in owner.history
-        if move.tag == tag and channel in {"", owner.name}
-    ]
-    if not moves:
-        where = f"channel {channel}" if channel else "any channel"
-        what = f"no snapshot of {where} was published for the tag {tag!r}"
-        fix = f"publish it first: cosgen publish --tag {tag} --channel NAME DIR"
-        raise PublishError(Problem(what=what, fix=fix, id="CG608"))
-    return max(moves, key=lambda found: found[1].seq)
-
-
-def _assets(data: SiteData, channel: Channel, move: Move) -> Iterable[Asset]:
-    stem = slug(f"{data.info.title.lower().replace(' ', '-')}-{move.tag}")
-    pinned = [
-        snippet for snippet in channel.snippets if snippet.mode == "pinned" and snippet.place == "repos-conf"
-    ]
+def _assets(tagged: TaggedSnapshot) -> Iterable[Asset]:
+    stem = slug(f"{tagged.info.title.lower().replace(' ', '-')}-{tagged.tag}")
     seen: set[str] = set()
-    for snippet in pinned:
+    for snippet in tagged.snippets:
         name = f"{stem}-{snippet.variant}-repository.yaml"
-        if name not in seen and snippet.transport == "http":
+        pins = (snippet.mode, snippet.place, snippet.transport) == ("pinned", "repos-conf", "http")
+        if pins and name not in seen:
             seen.add(name)
             yield Asset(name, snippet.text.encode())
-    if channel.snippets:
-        yield Asset(f"{stem}-client-files.tar", _tar(channel.snippets, move.time))
-    yield Asset(f"{stem}-channel.json", dump(channel_json(channel), indent=1).encode())
+    if tagged.snippets:
+        yield Asset(f"{stem}-client-files.tar", _tar(tagged.snippets, tagged.move.time))
+    yield Asset(f"{stem}-release.json", dump(release_json(tagged), indent=1).encode())
+
+
+def release_json(tagged: TaggedSnapshot) -> Json:
+    """Return what the release is, for programs."""
+    move = tagged.move
+    return {
+        "schema": SCHEMA,
+        "tag": tagged.tag,
+        "channel": move.channel,
+        "snapshot": move.snapshot,
+        "seq": move.seq,
+        "revision": move.revision,
+        "published": iso_time(move.time),
+        "packages": move.packages,
+        "size": move.size,
+        "references": dict(tagged.references),
+    }
 
 
 def _tar(snippets: Sequence[Snippet], time: int) -> bytes:
@@ -98,10 +87,13 @@ def _tar(snippets: Sequence[Snippet], time: int) -> bytes:
     return buffer.getvalue()
 
 
-def _notes(data: SiteData, move: Move, assets: Sequence[Asset]) -> str:
+def _notes(tagged: TaggedSnapshot, assets: Sequence[Asset]) -> str:
+    move = tagged.move
     lines = [release_notes(move).rstrip("\n"), ""]
-    if data.info.url:
-        lines += [f"How machines follow it: {data.info.url}{channel_path(move.channel)}", ""]
-    lines += [f"Pinned as `s{move.seq}` (snapshot {code_text(short(move.snapshot))}).", "", "### Files", ""]
+    if tagged.info.url:
+        lines += [f"How machines follow it: {tagged.info.url}{channel_path(move.channel)}", ""]
+    pins = ", ".join(code_text(name) for _, name in tagged.references)
+    lines += [f"Snapshot {code_text(short(move.snapshot))}, pinned by `reference:` {pins}.", ""]
+    lines += ["### Files", ""]
     lines += [f"- {escape_markdown(asset.name)}: `{asset.digest}`" for asset in assets]
     return "\n".join(lines) + "\n"

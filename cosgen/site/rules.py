@@ -57,6 +57,12 @@ _RULES = (
         "publish the tag first: `cosgen publish --channel NAME` in the tag's pipeline",
     ),
     Rule(
+        "CG613",
+        "the snapshot of a tag is no longer kept",
+        "a release would point at files that are gone",
+        "keep tags: `keep: {tags: all}` of the channel; what is gone must be published again",
+    ),
+    Rule(
         "CG609",
         "a page of the project's own docs has the name of a generated page",
         "one of the two would silently disappear",

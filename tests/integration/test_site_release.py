@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cosgen.cli.main import cosgen
 from cosgen.errors import PublishError
@@ -175,7 +176,7 @@ def test_a_release_is_made_once_and_mended_when_a_file_is_lost(
     run(*command)
     assert forge.release is not None
     assert "SHA256SUMS" in forge.files
-    assert any(name.endswith("-channel.json") for name in forge.files)
+    assert any(name.endswith("-release.json") for name in forge.files)
     sums = {line.split("  ")[1] for line in forge.files["SHA256SUMS"].decode().splitlines()}
     assert sums == set(forge.files) - {"SHA256SUMS"}
     before, count = dict(forge.files), len(forge.writes)
@@ -210,3 +211,34 @@ def test_the_files_of_a_release_are_the_same_every_time(storage: Path, tmp_path:
         )
     one = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
     assert one == {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
+
+
+def test_a_release_made_late_is_of_its_own_snapshot_and_not_of_what_the_channel_is_now(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "cosgen.yaml").write_text(
+        "version: 1\nname: acme\ntrees: [packages]\narches: [x86_64]\n"
+        "channels: {testing: {on: {branch: main}}, stable: {on: {tag: 'v*'}, from: testing}}\n"
+        "repository: {storage: repo, url: 'https://repo.example.org'}\n"
+    )
+    (tmp_path / "packages").mkdir()
+    project = ("--project", tmp_path)
+    for version in ("1.0", "1.1"):
+        make_artifact(tmp_path / version, "tool", version)
+        run("publish", tmp_path / version, "--channel", "testing", *project)
+        run("channel", "promote", "testing", "stable", "--tag", f"v{version}", *project)
+        run("release", "--tag", f"v{version}", "--output", tmp_path / "at-once" / version, *project)
+    run("channel", "rollback", "stable", *project)
+    pins = {}
+    for version in ("1.0", "1.1"):
+        run("release", "--tag", f"v{version}", "--output", tmp_path / "late" / version, *project)
+        early, late = (
+            {path.name: path.read_bytes() for path in (tmp_path / when / version).iterdir()}
+            for when in ("at-once", "late")
+        )
+        assert early == late
+        pinned = yaml.safe_load(late[f"acme-v{version}-x86_64-repository.yaml"])
+        assert (tmp_path / "repo/r" / pinned["reference"]).is_file()
+        assert pinned["reference"].encode() in late["NOTES.md"]
+        pins[version] = pinned["reference"]
+    assert pins["1.0"] != pins["1.1"]
