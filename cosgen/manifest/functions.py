@@ -64,8 +64,6 @@ _STORING = (
     "mustPrepend",
     "set",
 )
-_SIZED = {"repeat": 0, "indent": 0, "nindent": 0, "until": 0, "wrap": 0, "wrapWith": 0}
-_MOST = 1_000_000  # characters or elements one call may make
 _WIDEST = 10_000  # columns of one printf verb
 _WIDTH = re.compile(r"%[-+# 0]*(?:[0-9]{5,}|[0-9]*\.[0-9]{5,})")
 _VERB = re.compile(r"%(?P<flags>[-+# 0]*[0-9]*(?:\.[0-9]+)?)(?P<verb>[a-zA-Z%])")
@@ -106,9 +104,6 @@ def guarded(
     for name, positions in _STRING_KEYED.items():
         if name in result:
             result[name] = _string_keyed(result[name], positions)
-    for name, position in _SIZED.items():
-        if name in result:
-            result[name] = _sized(name, result[name], position)
     if "dig" in result:
         result["dig"] = _dig(result["dig"])
     for name, empty in (("toJson", ""), ("toPrettyJson", ""), ("toRawJson", None), ("mustToJson", None)):
@@ -180,25 +175,6 @@ def _dig(function: Function) -> Function:
         return function(*arguments)
 
     return checked
-
-
-def _sized(name: str, function: Function, position: int) -> Function:
-    @functools.wraps(function)
-    def bounded(*arguments: object) -> object:
-        size = arguments[position] if len(arguments) > position else 0
-        length = len(arguments[-1]) if name == "repeat" and isinstance(arguments[-1], str) else 1
-        if _number(size) * max(length, 1) > _MOST:
-            raise ValueError(f"{name} {str(size)[:20]} makes more than {_MOST:,}")
-        return function(*arguments)
-
-    return bounded
-
-
-def _number(value: object) -> float:
-    try:
-        return abs(float(value)) if isinstance(value, int | float | str) else 0
-    except (ValueError, OverflowError):
-        return 0
 
 
 def has_any_key_map(value: object) -> bool:

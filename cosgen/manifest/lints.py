@@ -5,12 +5,11 @@ import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
-import re2
-
 from cosgen.errors import Origin, Problem, Severity
 from cosgen.manifest import build_spec, definition
 from cosgen.manifest.decoder import Decoder, nearest
 from cosgen.manifest.nodes import compose, is_null, map_pairs
+from cosgen.manifest.pattern import pattern_fault
 from cosgen.manifest.project import CONFIG, Project
 from cosgen.manifest.selector import fault
 from cosgen.manifest.source import PackageFolder, TreeSource
@@ -160,18 +159,6 @@ def _lint_spec(package: Package, origin: Origin, compat: str) -> Iterator[Proble
         if reason := fault(reference.version):
             what = f"{human} requires {reference.human} {reference.version!r}: {reason}"
             yield _problem("CG072", origin, what, "use one of >= > <= < = != and one version")
-
-
-def pattern_fault(pattern: str) -> str | None:
-    """Say why a pattern is no RE2 expression, or None."""
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(pattern, options)
-    except re2.error as error:
-        text = error.args[0] if error.args else "not RE2 syntax"
-        return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    return None
 
 
 def _lint_build_keys(folder: PackageFolder, package: Package) -> Iterator[Problem]:

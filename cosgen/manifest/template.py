@@ -18,6 +18,7 @@ from gotpl.runtime.sync_vm import _builtin_functions
 from gotpl.runtime.values import INVALID, UNTYPED_NIL
 
 from cosgen.errors import Origin, Problem
+from cosgen.manifest.bounds import Bounds, TooMuchError
 from cosgen.manifest.functions import (
     ClockError,
     Function,
@@ -86,7 +87,8 @@ class Renderer:
     def __init__(self, shared: Sequence[TemplateFile], settings: TemplateSettings) -> None:
         self._shared = tuple(shared)
         self._settings = settings
-        self._functions = _function_table(settings)
+        self._bounds = Bounds()
+        self._functions = _function_table(settings, self._bounds)
         self._compiled: dict[str, Template] = {}
         self._bases: dict[tuple[int, ...], Template] = {}
         self._outcomes: dict[tuple[str, str], Rendered] = {}
@@ -112,6 +114,7 @@ class Renderer:
         """Render the `build.yaml` at `path` with `.Values` = `values`."""
         if "{{" not in text and self._prefix is not None and not self.problems:
             return Rendered(self._prefix + text, "[]")
+        self._bounds.reset()
         log = ReadLog()
         if self._prefix is not None and not self.problems:
             quick = _substitute(text, values, log)
@@ -241,7 +244,7 @@ def _substitute(text: str, values: Mapping[Scalar, Value], log: ReadLog) -> str 
     return "".join(pieces) + text[cursor:]
 
 
-def _function_table(settings: TemplateSettings) -> dict[str, Function]:
+def _function_table(settings: TemplateSettings, bounds: Bounds) -> dict[str, Function]:
     sprig = text_func_map(environ=dict(settings.environment))
     del sprig["sha512sum"]  # of a later sprig than luet's
     extra = function_map(include=_unused, tpl=_unused, required=_unused, fail=_unused)
@@ -254,6 +257,7 @@ def _function_table(settings: TemplateSettings) -> dict[str, Function]:
     }
     table = guarded(functions, allow=settings.allow, epoch=settings.epoch)
     table |= go_builtins({**table, **_builtin_functions("go")}, (INVALID, UNTYPED_NIL), UNTYPED_NIL)
+    table = {name: bounds.bounded(name, function) for name, function in table.items()}
     table["include"] = ContextFunction(sync=_include, capabilities=frozenset({"render-associated"}))
     return table
 
@@ -289,7 +293,7 @@ def _describe(error: BaseException, origin: Origin) -> Problem:
                 id="CG013",
                 origin=origin,
             )
-        if isinstance(cause, BudgetExceededError | RecursionError | MemoryError):
+        if isinstance(cause, BudgetExceededError | RecursionError | MemoryError | TooMuchError):
             return Problem(
                 what=f"template does too much: {_message(cause)}",
                 fix="look for a loop, or a template that includes itself",
