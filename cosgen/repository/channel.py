@@ -273,7 +273,8 @@ def _make(session: Session, tail: Tail, move: Move, txn: str, options: PublishOp
         settings: Mapping[str, Json] = {**writable_settings(session, tail, options), **changed}
         state = replace(state, settings=settings)
     change = Change(op=move.op, state=state, txn=txn, note=options.note, details=move.details)
-    return make_commit(session, tail, change)
+    # What is not written needs no key.
+    return make_commit(replace(session, guard=None) if options.dry_run else session, tail, change)
 
 
 def _moved_to(

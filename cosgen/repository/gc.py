@@ -89,12 +89,13 @@ def collect(
         if not apply or not (report.condemned or report.deleted or report.forgotten or report.dropped):
             return report
         settings = writable_settings(session, tail, options)
+        state, blob = condemned_blob(replace(state, settings=settings))
+        commit = make_commit(session, tail, _change(state, report, txn))  # who may not sign deletes nothing
         for key in report.deleted:
             session.patient.delete(key)
-        state, blob = condemned_blob(replace(state, settings=settings))
         if blob is not None:
             upload_all(session, [blob], Journal(), verify_all=True)
-        if append(session, make_commit(session, tail, _change(state, report, txn))):
+        if append(session, commit):
             roll_forward(session, read_tail(session))
             return replace(report, applied=True)
     raise PublishError(_busy(session.store.url))

@@ -2,18 +2,20 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-from cosgen.errors import CosgenError
+from cosgen.errors import CosgenError, VerificationError
 from cosgen.repository import channel as moves
+from cosgen.repository.gc import DAY, collect
 from cosgen.repository.publish import PublishOptions, publish
 from cosgen.repository.session import Session
 from cosgen.repository.signing import refresh
 from tests.fakes.faulty_store import Crashed, Fault
-from tests.property.publish_world import package, request
+from tests.property.publish_world import RETENTION, package, request
 from tests.property.signed_world import Signed
 
 
@@ -122,6 +124,23 @@ def test_a_publisher_with_the_old_key_and_a_rotation_at_every_moment_of_each_oth
             assert signed.client() == signed.shown
     assert outcomes <= {(), ("CG564",)}, outcomes
     assert len(outcomes) == 2, "it was both in time and too late"
+
+
+def test_who_may_not_sign_deletes_nothing_and_may_ask_what_would_be_done() -> None:
+    signed = Signed()
+    session = signed.session(signed.old)
+    retention = replace(RETENTION, default=replace(RETENTION.default, last=1))
+    publish(session, request("testing", package("a", body="new")), PublishOptions())
+    signed.world.pass_time(2 * DAY)
+    assert collect(session, retention, apply=True).condemned
+    signed.world.pass_time(4 * DAY)
+    before = set(signed.world.store.objects)
+    with pytest.raises(VerificationError, match="there is no key at hand"):
+        collect(signed.session(), retention, apply=True)
+    assert set(signed.world.store.objects) == before
+    assert collect(signed.session(), retention, apply=False).deleted
+    assert moves.promote(signed.session(), "testing", "stable", options=PublishOptions(dry_run=True))
+    assert collect(session, retention, apply=True).deleted
 
 
 def test_a_lost_online_key_can_be_replaced() -> None:
