@@ -19,6 +19,7 @@ from cosgen.build.dockerfile import (
 from cosgen.build.engine import LABEL, ImageJob
 from cosgen.build.engine_info import ImageInfo
 from cosgen.build.join import JoinPart, part_of, stream_join
+from cosgen.build.reference import reference_problem
 from cosgen.build.request import BuildRequest
 from cosgen.build.rules import problem
 from cosgen.build.tools import Tools
@@ -202,6 +203,8 @@ class ImageMaker:
 
     def _have_seed(self, reference: str, log: Callable[[str], None]) -> str:
         """Return the name under which the engine has a seed image, pulling it once when it must."""
+        if wrong := reference_problem(reference):
+            raise BuildError(wrong)
         digest = self._request.seeds.get(reference, "")
         name, _, tag = reference.rpartition(":")
         bare = name if name and "/" not in tag else reference

@@ -8,6 +8,11 @@ from cosgen.errors import Problem
 
 DEFAULT_HOST = "docker.io"
 HUB_HOST = "registry-1.docker.io"  # where docker.io answers the distribution API
+_NAME = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?/)?{_NAME}(?:/{_NAME})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -69,6 +74,14 @@ def parse_name(text: str) -> tuple[ImageName, str]:
     parts = parse_reference(text)
     host = HUB_HOST if parts.host in (DEFAULT_HOST, "index.docker.io") else parts.host
     return ImageName(host, parts.name), parts.digest or parts.tag or "latest"
+
+
+def reference_problem(reference: str) -> Problem | None:
+    """Return what is wrong with a reference of an image, or None."""
+    if _REFERENCE.fullmatch(reference):
+        return None
+    fix = "write [host/]name[:tag], names in small letters"
+    return problem("CG453", f"{reference!r} cannot be a reference of an image", fix=fix)
 
 
 def tag_problem(tag: str) -> Problem | None:

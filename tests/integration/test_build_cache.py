@@ -15,7 +15,7 @@ import pytest
 
 from cosgen.build.artifact import find_record
 from tests.engines import DockerEngine, Registry, free_port, start_registry
-from tests.integration.building import cosgen, environment, members, record_of, write_tree
+from tests.integration.building import content, cosgen, environment, members, record_of, write_tree
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
@@ -300,3 +300,37 @@ def test_every_choice_is_told_with_its_reason_to_whoever_asks(
     assert re.fullmatch(r"layers of c/one: (overlay2|save): .+", told[2])
     quiet = cosgen(root, env, "build", "c/one", "--rebuild", "--quiet")
     assert (quiet.code, quiet.err) == (0, "")
+
+
+def test_names_and_values_full_of_shell_are_words_or_refused(
+    docker_engine: DockerEngine, busybox_image: str, tmp_path: Path
+) -> None:
+    pwn = tmp_path / "pwned"
+    evil = f"$(touch {pwn});`touch {pwn}`&&touch {pwn}"
+    values = {
+        "c/image@1.0": f"image: {json.dumps('cosgen/busybox:test; ' + evil)}\nsteps:\n- echo > /x\n",
+        "c/flag@1.0": "image: --output=/x\nsteps:\n- echo > /x\n",
+        "c/line@1.0": f"image: {json.dumps('cosgen/busybox:test' + chr(10) + 'RUN id')}\nsteps:\n- echo > /x\n",
+        "c/env@1.0": f"image: cosgen/busybox:test\nenv: [{json.dumps('A=1' + chr(10) + 'USER 7')}]\nsteps: [id]\n",
+        "c/copied@1.0": "image: cosgen/busybox:test\ncopy:\n"
+        f"- {{image: {json.dumps(evil)}, source: /a, destination: /b}}\nsteps: [id]\n",
+        "c/good@1.0": f"image: cosgen/busybox:test\nenv: [{json.dumps('A=' + chr(39) + evil + chr(39))}]\n"
+        'steps:\n- echo "$A" > /good\n',
+    }
+    root = write_tree(tmp_path / "p", values, files={f"packages/good/{'; touch pwned #'}": b"x"})
+    env = environment(docker_engine, tmp_path / "cache")
+    run = cosgen(
+        root, env, "build", "--all", "--output", str(tmp_path / "o"), "--summary", str(tmp_path / "s.json")
+    )
+    assert (run.code, "Traceback" in run.err) == (4, False), run.err
+    packages = json.loads((tmp_path / "s.json").read_text())["variants"][0]["packages"]
+    assert {item["human"]: [told["id"] for told in item["problems"]] for item in packages} == {
+        "c/image": ["CG453"],
+        "c/flag": ["CG453"],
+        "c/line": ["CG453"],
+        "c/env": ["CG455"],
+        "c/copied": ["CG453"],
+        "c/good": [],
+    }
+    assert content(tmp_path / "o", "good-c-1.0", "good").decode() == f"{evil}\n"
+    assert not list(tmp_path.rglob("pwned"))
