@@ -86,7 +86,7 @@ def make_element(package: Package, spec_hash: str) -> Element:
 class Chain(Sequence[Link]):
     """The links of a chain, target last; each is made, and its hashes computed, when it is looked at."""
 
-    __slots__ = ("_elements", "_hash", "_rolled", "names")
+    __slots__ = ("_elements", "_hash", "_rolled", "is_luets", "names")
 
     def __init__(self, names: tuple[Fingerprint, ...], elements: Mapping[Fingerprint, Element]) -> None:
         """Make a chain of at least one package; `elements` has every name."""
@@ -94,11 +94,8 @@ class Chain(Sequence[Link]):
         self._elements = elements
         self._hash = ""
         self._rolled = (0, sha256())  # the longest prefix hashed so far
-
-    @property
-    def is_luets(self) -> bool:
-        """Luet would give it the same hashes: all that goes into them is known."""
-        return not any(self._elements[name].is_finished for name in self.names)
+        # Luet would give it the same hashes: all that goes into them is known.
+        self.is_luets = not any(elements[name].is_finished for name in names)
 
     @property
     def package_hash(self) -> str:
