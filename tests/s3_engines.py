@@ -64,7 +64,23 @@ SEAWEED_PORTS = ("master", "volume", "filer", "s3")  # each has an HTTP and a gR
 
 @contextlib.contextmanager
 def start_seaweedfs() -> Iterator[S3Server]:
-    """Start SeaweedFS: conditional writes, checksums, signatures, anonymous reads, all as on S3."""
+    """Start SeaweedFS: conditional writes, checksums, signatures, anonymous reads, all as on S3.
+
+    It listens on eight ports; when somebody took one of them meanwhile it gives up, and is started again.
+    """
+    with contextlib.ExitStack() as stack:
+        yield _enter_seaweedfs(stack, tries=3)
+
+
+def _enter_seaweedfs(stack: contextlib.ExitStack, tries: int) -> S3Server:
+    for _ in range(tries - 1):
+        with contextlib.suppress(MissingEngine):
+            return stack.enter_context(_seaweedfs())
+    return stack.enter_context(_seaweedfs())
+
+
+@contextlib.contextmanager
+def _seaweedfs() -> Iterator[S3Server]:
     program = find_program("weed")
     with scratch_folder() as scratch:
         (scratch / "identities.json").write_text(SEAWEED_IDENTITIES)
