@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cosgen.site.readme import render_readme
@@ -32,6 +32,7 @@ class Allowed(HTMLParser):
                 assert str(value).lower().startswith(("http:", "https:", "mailto:", "ftp:", "git:")), value
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines may be busy
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=8)), max_size=30))
 def test_nothing_but_plain_structure_comes_out(pieces: list[str]) -> None:
     Allowed().feed(render_readme("".join(pieces)))
