@@ -11,12 +11,11 @@ from cosgen.cli.context import (
     ProjectOptions,
     format_option,
     project_options,
-    read_project_lock,
     source_date_epoch,
     tell_problems,
 )
 from cosgen.cli.emitting import Emitter, present_files
-from cosgen.cli.foundations import load_project
+from cosgen.cli.foundations import Grounded, load_grounded
 from cosgen.errors import ManifestError, Origin, Problem, Severity
 from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Graph
@@ -34,13 +33,13 @@ Examples:
 
 
 def find_problems(
-    project: Project, options: ProjectOptions, epoch: int | None
+    grounded: Grounded, options: ProjectOptions, epoch: int | None
 ) -> tuple[tuple[Problem, ...], int]:
     """Return every problem of a project, sorted by place, and the number of packages looked at."""
-    found = list(project.problems)
-    lock = read_project_lock(options.project, found)
+    project = grounded.project
+    found = list(grounded.problems)
     graphs = [
-        think_variant(project, load_tree(project, variant, source_date_epoch=epoch), lock)
+        think_variant(project, load_tree(project, variant, source_date_epoch=epoch), grounded.lock)
         for variant in options.select_variants(project.variants)
     ]
     for graph in graphs:
@@ -95,10 +94,10 @@ def command(options: ProjectOptions, format_: str, *, strict: bool) -> None:
     (not with --tree, --values, --flavor or --arch). Each problem comes with its place and a remedy. The exit
     code is 3 when there are errors.
     """
-    project = load_project(
+    grounded = load_grounded(
         options.project, trees=options.trees, values=options.values, environment=dict(os.environ)
     )
-    problems, count = find_problems(project, options, source_date_epoch())
+    problems, count = find_problems(grounded, options, source_date_epoch())
     tell_problems(problems, format_)
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     warnings = len(problems) - errors

@@ -12,7 +12,6 @@ from typing import ParamSpec, Protocol, TypeVar
 import click
 
 from cosgen.errors import ManifestError, Problem, Severity
-from cosgen.manifest.lock import LOCK_PATH, Lock, read_lock
 from cosgen.manifest.platform import Variant, find_arch
 
 P = ParamSpec("P")
@@ -107,12 +106,6 @@ def project_options(function: Callable[P, R]) -> Callable[..., R]:
         return function(*args, options=options, **values)  # type: ignore[arg-type]  # as above
 
     return wrapper
-
-
-def read_project_lock(root: Path, problems: list[Problem]) -> Lock:
-    """Read the lock file of a project; one that is not there pins nothing."""
-    path = root / LOCK_PATH
-    return read_lock(path.read_text(encoding="utf-8"), problems) if path.is_file() else Lock()
 
 
 def source_date_epoch() -> int | None:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import click
 
 from cosgen.cli.context import ProjectOptions, project_options, source_date_epoch
-from cosgen.cli.foundations import load_project
+from cosgen.cli.foundations import Grounded, load_grounded
 from cosgen.errors import ManifestError, Problem, Rule, Severity
 from cosgen.graph.draw import FORMATS, draw_graph
-from cosgen.graph.graph import think
+from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Fingerprint, Graph, Node
 from cosgen.manifest.assemble import variant_values
 from cosgen.manifest.build_spec import BuildSpec
@@ -58,16 +58,16 @@ def command() -> None:
     """List, show, and draw the packages of the trees."""
 
 
-def read_graph(options: ProjectOptions) -> tuple[Project, Graph]:
+def read_graph(options: ProjectOptions) -> tuple[Grounded, Graph]:
     """Load the one variant the options name, and think it through.
 
     Raises:
         ManifestError: The options leave more than one variant, or name none.
     """
-    project = load_project(
+    grounded = load_grounded(
         options.project, trees=options.trees, values=options.values, environment=dict(os.environ)
     )
-    variants = options.select_variants(project.variants)
+    variants = options.select_variants(grounded.project.variants)
     if len(variants) != 1:
         keys = ", ".join(variant.key for variant in variants)
         raise ManifestError(
@@ -75,8 +75,8 @@ def read_graph(options: ProjectOptions) -> tuple[Project, Graph]:
                 what=f"the project has the variants {keys}", fix="choose with --flavor and --arch", id="CG711"
             )
         )
-    tree = load_tree(project, variants[0], source_date_epoch=source_date_epoch())
-    return project, think(tree, compat=project.config.compat)
+    tree = load_tree(grounded.project, variants[0], source_date_epoch=source_date_epoch())
+    return grounded, think_variant(grounded.project, tree, grounded.lock)
 
 
 @command.command(
@@ -86,7 +86,7 @@ def read_graph(options: ProjectOptions) -> tuple[Project, Graph]:
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known, as JSON.")
 def list_(options: ProjectOptions, *, as_json: bool) -> None:
     """List the packages, and which are overridden by others. The exit code is 3 when some cannot be used."""
-    project, graph = read_graph(options)
+    grounded, graph = read_graph(options)
     if as_json:
         print(json.dumps(list_document(graph), indent=1, ensure_ascii=False))
     else:
@@ -96,7 +96,7 @@ def list_(options: ProjectOptions, *, as_json: bool) -> None:
             print(f"{mark} {node.package.human}@{node.package.definition.version}{whose}")
         for human, place in graph.tree.shadowed:
             print(f"overridden: {human} of {place}", file=sys.stderr)
-    problems = [*project.problems, *graph.problems]
+    problems = [*grounded.problems, *graph.problems]
     if any(problem.severity is Severity.ERROR for problem in problems):
         for problem in dict.fromkeys(problems) if not as_json else ():
             print(problem, file=sys.stderr)
@@ -194,10 +194,10 @@ def _reference(item: Definition) -> Json:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def show(options: ProjectOptions, package: str, *, rendered: bool, why: str | None, as_json: bool) -> None:
     """Show one package: its spec, Dockerfiles, chain and digests."""
-    project, graph = read_graph(options)
+    grounded, graph = read_graph(options)
     node = find_node(graph, package)
     if why is not None:
-        print(explain_value(project, graph, node.package, why))
+        print(explain_value(grounded.project, graph, node.package, why))
     elif rendered:
         print(node.package.rendered, end="")
     elif as_json:
