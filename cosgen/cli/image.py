@@ -57,7 +57,11 @@ def command() -> None:
     "--package", default="", metavar="CATEGORY/NAME", help="The system.  [default: upgrade.package]"
 )
 @click.option("--images", default="", metavar="REPOSITORY", help="Where to.  [default: registry.images]")
-@click.option("--layered", is_flag=True, help="A layer a package, instead of one for all.")
+@click.option(
+    "--layered",
+    is_flag=True,
+    help="A layer for each package that the system was made of; unchanged ones are not sent again.",
+)
 @storage_options
 @project_options
 def push_images(

@@ -17,10 +17,9 @@ from cosgen.repository.snapshot import load_object
 from cosgen.storage.port import Store
 from cosgen.upgrade.channel_layer import CHANNEL_LABEL, channel_layer, extend_image, replaced_paths
 from cosgen.upgrade.image import (
-    Archive,
     PlatformImage,
-    compose,
     find_platforms,
+    from_layers,
     move_tag,
     moved_problem,
     push,
@@ -29,6 +28,7 @@ from cosgen.upgrade.image import (
 from cosgen.upgrade.oci import ImageFacts
 from cosgen.upgrade.referrers import PROVENANCE, SBOM, Attachment
 from cosgen.upgrade.registry_port import ImageRegistry
+from cosgen.upgrade.rootfs import split_layers
 from cosgen.upgrade.systems import DeliveryRequest, System, find_systems, flavor_name
 
 ARCHIVE_LABEL = "dev.cosgen.archive"  # digest of the package that the image is made of
@@ -238,15 +238,17 @@ def _platform_image(store: Store, system: System, folder: Path, request: Deliver
     place.mkdir(parents=True)
     archive = place / "archive"
     fetch_object(store, system.record.archive, archive)
-    return compose(
-        [Archive(path=archive, title=system.record.human)],
-        place,
+    parts = []
+    for number, part in enumerate(system.parts):
+        fetch_object(store, part.archive, place / f"part-{number}")
+        parts.append((part.human, place / f"part-{number}"))
+    return from_layers(
+        split_layers(archive, parts, place),
         ImageFacts(
             platform=system.index.platform,
             created=request.created,
             labels={**_facts(request, [system]), ARCHIVE_LABEL: system.record.archive.digest},
         ),
-        layered=request.layered,
         attachments=_attachments(store, system.record),
     )
 

@@ -70,9 +70,52 @@ def union_layer(
         return file.layer(title)
 
 
-def package_layer(archive: Path, target: Path, *, title: str) -> Layer:
-    """Write one package archive as a layer of its own; same rules as `union_layer`."""
-    return union_layer([archive], target, title=title)
+def split_layers(
+    system: Path, parts: Sequence[tuple[str, Path]], folder: Path, *, title: str = "root filesystem"
+) -> tuple[Layer, ...]:
+    """Write a system as a layer for each package that it was made of, and one with the rest on top.
+
+    A package's layer has those of its paths that are the same in the system, to the byte and mode. So the
+    layers together are the system, whatever was done to it after the packages were joined, and the layer of a
+    package that did not change is the same in the next version.
+
+    Args:
+        system: The archive of the whole system.
+        parts: Title and archive of each package, in the order they are laid down.
+        folder: Where the layers are written; must exist.
+        title: What the topmost layer is called.
+
+    Raises:
+        BuildError: As `union_layer`.
+    """
+    whole = _facts(system) if parts else {}
+    taken: set[str] = set()
+    layers = []
+    for number, (part, archive) in enumerate(parts):
+        same = {name for name, fact in _facts(archive).items() if fact and whole.get(name) == fact} - taken
+        if same:
+            target = folder / f"{number:04}.layer"
+            layers.append(union_layer([archive], target, title=part, exclude=lambda n, s=same: n not in s))  # type: ignore[misc]  # a default binds it
+            taken |= same
+    rest = union_layer([system], folder / "rootfs.layer", title=title, exclude=lambda name: name in taken)
+    return (*layers, rest)
+
+
+def _facts(archive: Path) -> dict[str, tuple[object, ...]]:
+    """Return name → all that is known of a member; () for what must not be parted: hard links and targets."""
+    with _open_plain(archive) as tar:
+        facts: dict[str, tuple[object, ...]] = {}
+        bound: set[str] = set()
+        for info in tar:
+            name = _clean_name(info.name, archive)
+            if info.islnk():
+                bound |= {name, str(PurePosixPath(info.linkname))}
+            content = tar.extractfile(info) if info.isreg() else None
+            digest = hashlib.file_digest(content, "sha256").hexdigest() if content else ""  # type: ignore[arg-type]  # any reader will do
+            shape = (info.type, info.mode, info.uid, info.gid, info.mtime, info.linkname, info.size)
+            extra = tuple(sorted(item for item in info.pax_headers.items() if ".xattr." in item[0]))
+            facts[name] = () if info.isdir() else (*shape, digest, info.devmajor, info.devminor, extra)
+        return {name: () if name in bound else fact for name, fact in facts.items()}
 
 
 def file_layer(name: str, data: bytes, target: Path) -> Layer:

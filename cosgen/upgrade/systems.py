@@ -39,6 +39,7 @@ class System:
     index: VariantIndex
     record: PackageRecord
     files: tuple[MachineFile, ...]
+    parts: tuple[PackageRecord, ...] = ()  # what the system was made of, when its image is to have layers
 
 
 def flavor_name(images: ImageName, flavor: str) -> ImageName:
@@ -54,9 +55,18 @@ def find_systems(repository: Repository, request: DeliveryRequest) -> tuple[Syst
     if missing:
         raise PublishError(_no_package(request, missing))
     return tuple(
-        System(index, _newest(records[key]), _files(repository, request, index))
-        for key, index in sorted(snapshot.variants.items())
+        _system(repository, request, key, _newest(records[key])) for key in sorted(snapshot.variants)
     )
+
+
+def _system(repository: Repository, request: DeliveryRequest, key: str, record: PackageRecord) -> System:
+    snapshot = repository.snapshot(request.channel)
+    index = snapshot.variants[key]
+    needs = frozenset(record.needs if request.layered else ())
+    records = repository.packages(snapshot, key) if needs else ()
+    parts = [item for item in records if item.fingerprint in needs]
+    parts.sort(key=lambda item: item.fingerprint.encode())  # as they are joined
+    return System(index, record, _files(repository, request, index), tuple(parts))
 
 
 def container_files(

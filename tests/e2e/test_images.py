@@ -12,7 +12,7 @@ from tests.base_images import busybox_tar
 from tests.e2e.image_project import Project, export_image
 from tests.engines import DockerEngine
 from tests.engines import Registry as Server
-from tests.fakes.artifacts import make_tar
+from tests.fakes.artifacts import make_artifact, make_tar
 
 pytestmark = pytest.mark.e2e
 
@@ -65,6 +65,27 @@ def test_pushing_again_writes_nothing_new(project: Project) -> None:
     log = project.commits()
     assert project.run("image", "push", "--channel", "testing") == first
     assert project.commits() == log
+
+
+def test_a_layered_image_sends_only_the_packages_that_changed(project: Project) -> None:
+    contents = {"a": b"a" * 999, "b": b"b" * 999}
+    for version in ("1.0", "2.0"):
+        folder = project.folder / f"layered-{version}"
+        make_artifact(folder, "a", tar=make_tar({"usr/a": contents["a"]}))
+        make_artifact(folder, "b", version, tar=make_tar({"usr/b": contents["b"] + version.encode()}))
+        system = {
+            "usr/a": contents["a"],
+            "usr/b": contents["b"] + version.encode(),
+            "etc/v": version.encode(),
+        }
+        needs = ("a-apps-1.0", f"b-apps-{version}")
+        make_artifact(folder, "os", version, category="system", tar=make_tar(system), needs=needs)
+        project.run("publish", str(folder), "--channel", "testing")
+        project.run("image", "push", "--channel", "testing", "--layered")
+    one, two = layers(project, "1.0"), layers(project, "2.0")
+    assert len(one) == len(two) == 3
+    assert [a == b for a, b in zip(one, two, strict=True)] == [True, False, False]
+    project.run("image", "verify", "--channel", "testing")
 
 
 def test_the_same_system_is_the_same_image_whoever_pushes_it(

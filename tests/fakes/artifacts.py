@@ -25,6 +25,7 @@ def make_artifact(
     arch: str = "x86_64",
     revision: str = "",
     tar: bytes = b"",
+    needs: Sequence[str] = (),
 ) -> ArtifactRecord:
     """Write one finished artifact to a folder; the same arguments give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,6 +64,7 @@ def make_artifact(
         provenance=write(folder, f"{fingerprint}.intoto.json", b"{}"),
         files=tuple(info.name for info in members),
         installed_size=sum(info.size for info in members),
+        needs=tuple(sorted(needs)),
         build={"seconds": 1.5, **({"revision": revision} if revision else {})},
     )
     (folder / f"{fingerprint}{RECORD_SUFFIX}").write_text(record.to_json(), encoding="utf-8")

@@ -4,13 +4,14 @@ import gzip
 import hashlib
 import io
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from cosgen.errors import BuildError
-from cosgen.upgrade.rootfs import union_layer
+from cosgen.upgrade.rootfs import Layer, split_layers, union_layer
 
 File = tuple[str, bytes | None, str]  # name, content (None: a directory), hard link target
 
@@ -92,3 +93,45 @@ def test_a_path_below_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_name_that_escapes_or_deletes_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BuildError, match="CG652"):
         union_layer([archive(tmp_path / "1", (name, b"1", ""))], tmp_path / "layer")
+
+
+def unpacked(layers: Iterable[Layer]) -> dict[str, tuple[object, ...]]:
+    """Lay layers over each other as an engine does; name → all that counts."""
+    found: dict[str, tuple[object, ...]] = {}
+    for layer in layers:
+        with tarfile.open(layer.path) as tar:
+            for info in tar:
+                data = tar.extractfile(info)
+                body = data.read() if data and info.isreg() else b""
+                found[info.name] = (info.type, info.mode, info.linkname, body)
+    return found
+
+
+def test_layers_of_packages_are_together_the_system(tmp_path: Path) -> None:
+    one = archive(
+        tmp_path / "1",
+        *(("usr", None, ""), ("usr/same", b"same", ""), ("usr/changed", b"old", ""), ("usr/gone", b"x", "")),
+    )
+    two = archive(tmp_path / "2", ("usr/same", b"same", ""), ("bin/a", b"a", ""), ("bin/b", None, "bin/a"))
+    system = archive(
+        tmp_path / "system",
+        *(("usr", None, ""), ("usr/same", b"same", ""), ("usr/changed", b"new", ""), ("bin/a", b"a", "")),
+        *(("bin/b", None, "bin/a"), ("etc/own", b"own", "")),
+    )
+    layers = split_layers(system, [("one", one), ("two", two)], tmp_path)
+    assert [layer.title for layer in layers] == ["one", "root filesystem"]  # two has nothing of its own
+    assert unpacked(layers) == unpacked([union_layer([system], tmp_path / "whole")])
+    assert set(content(layers[0].path)) == {"usr/same"}
+
+
+def test_the_layer_of_a_package_that_did_not_change_is_the_same(tmp_path: Path) -> None:
+    part = archive(tmp_path / "part", ("usr/a", b"a", ""), ("usr/b", b"b", ""))
+    layers = []
+    for number in (1, 2):
+        folder = tmp_path / f"version{number}"
+        folder.mkdir()
+        own = ("etc/v", str(number).encode(), "")
+        system = archive(folder / "system", ("usr/a", b"a", ""), ("usr/b", b"b", ""), own)
+        layers.append(split_layers(system, [("part", part)], folder))
+    assert layers[0][0].digest == layers[1][0].digest
+    assert layers[0][1].digest != layers[1][1].digest
