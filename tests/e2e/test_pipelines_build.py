@@ -19,7 +19,7 @@ from tests.s3_engines import S3Server
 
 NodeTool = Callable[[str], tuple[str, ...]]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]  # on a busy machine
 
 
 @pytest.fixture(scope="module")
