@@ -8,7 +8,7 @@ import datetime as dt
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from cosgen.errors import CosgenError, Problem, PublishError
 from cosgen.manifest.channel_names import pin_name, reference_name
@@ -18,10 +18,9 @@ from cosgen.repository.client_source import ProjectFacts, channel_address
 from cosgen.repository.description import DescribedChannel, read_description
 from cosgen.repository.log import ChannelState, Step
 from cosgen.repository.reader import HistoryEntry, Repository
-from cosgen.repository.record import ObjectRef, PackageRecord
-from cosgen.repository.snapshot import Snapshot, VariantIndex, load_records
+from cosgen.repository.record import ObjectRef
+from cosgen.repository.snapshot import Snapshot
 from cosgen.site.bill import Bills
-from cosgen.site.compare import compare
 from cosgen.site.gather import collect_graphs, collect_packages, find_foundations
 from cosgen.site.model import (
     Channel,
@@ -37,6 +36,7 @@ from cosgen.site.model import (
     VariantState,
 )
 from cosgen.site.signature import ChannelSignature, check_signatures
+from cosgen.site.snapshots import SnapshotReader
 
 HISTORY = 30  # newest moves of a channel that are shown
 
@@ -59,45 +59,6 @@ class SiteOptions:
     stale_days: int = 7  # lag behind its siblings from which a channel or variant is told of
 
 
-@dataclass(slots=True)
-class _Reader:
-    """Reads each object once: shards are shared by most snapshots."""
-
-    repository: Repository
-    bills: Bills
-    shards: dict[str, tuple[PackageRecord, ...]] = field(default_factory=dict)
-    diffs: dict[tuple[str, str], Diff] = field(default_factory=dict)
-    there: dict[str, bool] = field(default_factory=dict)
-
-    def records(
-        self, index: VariantIndex, leave_out: frozenset[str] = frozenset()
-    ) -> Iterable[PackageRecord]:
-        """Yield the records of a variant, but for those of the shards that are left out."""
-        for number, ref in zip(index.numbers, index.shards, strict=True):
-            if ref.key in leave_out:
-                continue
-            if ref.key not in self.shards:
-                one = replace(index, shards=(ref,), numbers=(number,))
-                self.shards[ref.key] = tuple(load_records(self.repository.session.patient, one))
-            yield from self.shards[ref.key]
-
-    def find(self, ref: ObjectRef) -> Snapshot | None:
-        """Return a snapshot; None when garbage collection has taken it."""
-        if ref.key not in self.there:
-            self.there[ref.key] = self.repository.session.patient.head(ref.key) is not None
-        return self.repository.snapshot(ref) if self.there[ref.key] else None
-
-    def compare(self, before: ObjectRef, after: ObjectRef) -> Diff | None:
-        """Return what differs; None when one of the two is gone."""
-        key = before.digest, after.digest
-        if key not in self.diffs:
-            old, new = self.find(before), self.find(after)
-            if old is None or new is None:
-                return None
-            self.diffs[key] = compare(old, new, self.records, self.bills)
-        return self.diffs[key]
-
-
 def collect_site(repository: Repository, options: SiteOptions) -> SiteData:
     """Read all that the site shows.
 
@@ -116,7 +77,7 @@ def collect_site(repository: Repository, options: SiteOptions) -> SiteData:
                 id="CG602",
             )
         )
-    reader = _Reader(repository, Bills(repository.session.patient))
+    reader = SnapshotReader(repository, Bills(repository.session.patient))
     info = _info(repository, options)
     signatures = _check_signatures(repository)
     read = [_read_channel(reader, name, signatures[name], options) for name in sorted(repository.channels())]
@@ -157,7 +118,9 @@ def _check_signatures(repository: Repository) -> Mapping[str, ChannelSignature]:
         raise _unreadable("signatures of the channels cannot be read", error) from error
 
 
-def _read_channel(reader: _Reader, name: str, signature: ChannelSignature, options: SiteOptions) -> Channel:
+def _read_channel(
+    reader: SnapshotReader, name: str, signature: ChannelSignature, options: SiteOptions
+) -> Channel:
     try:
         return _channel(reader, name, signature, options)
     except CosgenError as error:
@@ -169,7 +132,7 @@ def _unreadable(what: str, error: CosgenError) -> PublishError:
     return PublishError(Problem(what=what, fix=fix, id="CG601"), *error.problems)
 
 
-def _channel(reader: _Reader, name: str, signature: ChannelSignature, options: SiteOptions) -> Channel:
+def _channel(reader: SnapshotReader, name: str, signature: ChannelSignature, options: SiteOptions) -> Channel:
     repository = reader.repository
     state = repository.channel(name)
     snapshot = repository.snapshot(state)
@@ -190,7 +153,7 @@ def _channel(reader: _Reader, name: str, signature: ChannelSignature, options: S
         name=name,
         snapshot=state.snapshot.digest,
         seq=state.seq,
-        revision=_revision(reader, snapshot),
+        revision=moves[0].revision if moves else "",
         published=state.time,
         author=entries[0].commit.author if entries else "",
         signature=signature.state,
@@ -206,7 +169,7 @@ def _channel(reader: _Reader, name: str, signature: ChannelSignature, options: S
     )
 
 
-def _move(reader: _Reader, channel: str, entries: Sequence[HistoryEntry], at: int) -> Move:
+def _move(reader: SnapshotReader, channel: str, entries: Sequence[HistoryEntry], at: int) -> Move:
     entry = entries[at]
     before = entries[at + 1].channel.snapshot if at + 1 < len(entries) else None
     snapshot = reader.find(entry.channel.snapshot)
@@ -221,7 +184,7 @@ def _move(reader: _Reader, channel: str, entries: Sequence[HistoryEntry], at: in
         time=commit.time,
         author=author if run.startswith("https://") else commit.author,
         run_url=run if run.startswith("https://") else "",
-        revision=_revision(reader, snapshot) if snapshot else "",
+        revision=_revision(reader, snapshot, reader.find(before) if before else None) if snapshot else "",
         note=commit.note,
         tag=entry.channel.tag,
         packages=sum(index.packages for index in snapshot.variants.values()) if snapshot else 0,
@@ -230,19 +193,39 @@ def _move(reader: _Reader, channel: str, entries: Sequence[HistoryEntry], at: in
     )
 
 
-def _size(reader: _Reader, snapshot: Snapshot) -> int:
+def _size(reader: SnapshotReader, snapshot: Snapshot) -> int:
     return sum(
         record.archive.size for index in snapshot.variants.values() for record in reader.records(index)
     )
 
 
-def _revision(reader: _Reader, snapshot: Snapshot) -> str:
-    """Return the commit that most of the newest content was built from, when all builds agree on one."""
-    found = {r.revision for index in snapshot.variants.values() for r in reader.records(index) if r.revision}
+def _revision(reader: SnapshotReader, snapshot: Snapshot, before: Snapshot | None = None) -> str:
+    """Return the commit that what came with a snapshot was built from; "" when that is not one commit.
+
+    Args:
+        reader: Reads records.
+        snapshot: The snapshot.
+        before: The one before it, whose builds do not count; None when there is none.
+    """
+    old = _builds(reader, before, snapshot) if before else set()
+    new = _builds(reader, snapshot, before) - old
+    found = {revision for _, revision in new if revision} or {
+        revision for _, revision in _builds(reader, snapshot, None) if revision
+    }
     return next(iter(found)) if len(found) == 1 else ""
 
 
-def _last_change(reader: _Reader, variant: str, entries: Sequence[HistoryEntry]) -> int:
+def _builds(reader: SnapshotReader, snapshot: Snapshot, other: Snapshot | None) -> set[tuple[str, str]]:
+    """Return archive and commit of all builds, but for shards that another snapshot shares."""
+    shared = {ref.key for index in (other.variants.values() if other else ()) for ref in index.shards}
+    return {
+        (record.archive.digest, record.revision)
+        for index in snapshot.variants.values()
+        for record in reader.records(index, frozenset(shared))
+    }
+
+
+def _last_change(reader: SnapshotReader, variant: str, entries: Sequence[HistoryEntry]) -> int:
     """Return when the channel's content for a variant last became what it is."""
     content: object = None
     changed = entries[0].channel.time if entries else 0
@@ -258,7 +241,7 @@ def _last_change(reader: _Reader, variant: str, entries: Sequence[HistoryEntry])
     return changed
 
 
-def _difference(reader: _Reader, state: ChannelState | Step, other: str) -> Difference:
+def _difference(reader: SnapshotReader, state: ChannelState | Step, other: str) -> Difference:
     target = reader.repository.channel(other)
     return Difference(other=other, diff=reader.compare(state.snapshot, target.snapshot) or Diff())
 
@@ -312,7 +295,7 @@ def collect_release(
     Raises:
         PublishError: No snapshot was published for the tag (CG608), or it is no longer kept (CG613).
     """
-    reader = _Reader(repository, Bills(repository.session.patient))
+    reader = SnapshotReader(repository, Bills(repository.session.patient))
     names = [name for name in sorted(repository.channels()) if channel in {"", name}]
     found = [(name, pair) for name in names if (pair := _first_tagged(repository, name, tag))]
     if not found:
@@ -360,7 +343,7 @@ def _with_lags(channels: Sequence[Channel]) -> tuple[Channel, ...]:
     )
 
 
-def _trends(channels: Sequence[Channel], repository: Repository, reader: _Reader) -> tuple[Trend, ...]:
+def _trends(channels: Sequence[Channel], repository: Repository, reader: SnapshotReader) -> tuple[Trend, ...]:
     refs = {
         entry.channel.snapshot.digest: entry.channel.snapshot
         for c in channels
@@ -371,7 +354,7 @@ def _trends(channels: Sequence[Channel], repository: Repository, reader: _Reader
     )
 
 
-def _points(channel: Channel, refs: dict[str, ObjectRef], reader: _Reader) -> Iterable[TrendPoint]:
+def _points(channel: Channel, refs: dict[str, ObjectRef], reader: SnapshotReader) -> Iterable[TrendPoint]:
     for move in reversed(channel.history):
         snapshot = reader.find(refs[move.snapshot])
         if snapshot is None:

@@ -372,6 +372,17 @@ def test_the_site_goes_to_a_folder_of_its_own(built: Path, tmp_path: Path) -> No
     assert made - there == {Path(".nojekyll")}
 
 
+def test_a_channel_tells_the_commit_that_its_newest_builds_are_of(tmp_path: Path) -> None:
+    storage = ("--storage", tmp_path / "repository", "--project", tmp_path)
+    for version, commit in (("1.0", "aaaaaaaaaaaa1111"), ("1.1", "bbbbbbbbbbbb2222")):
+        make_artifact(tmp_path / version, "tool", version, revision=commit)
+        run("publish", tmp_path / version, "--channel", "stable", *storage)
+    run("site", "build", "--output", tmp_path / "site", *storage)
+    told = json.loads((tmp_path / "site/api/v1/c/stable.json").read_text())
+    assert told["revision"] == "bbbbbbbbbbbb2222"
+    assert [move["revision"] for move in told["history"]] == ["bbbbbbbbbbbb2222", "aaaaaaaaaaaa1111"]
+
+
 def test_a_machine_can_pin_the_image_that_the_channel_delivers(tmp_path: Path) -> None:
     digest = f"sha256:{'ab' * 32}"
     project = publish_everything(tmp_path)
