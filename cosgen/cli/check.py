@@ -19,6 +19,7 @@ from cosgen.cli.foundations import Grounded, load_grounded
 from cosgen.errors import ManifestError, Origin, Problem, Severity
 from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Graph
+from cosgen.graph.plan_summary import counted
 from cosgen.manifest.lints import lint_project
 from cosgen.manifest.loader import load_tree
 from cosgen.manifest.project import Project
@@ -108,9 +109,5 @@ def command(options: ProjectOptions, format_: str, *, strict: bool) -> None:
 
 
 def _summary(packages: int, errors: int, warnings: int) -> str:
-    told = [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
-    return f"{_count(packages, 'package')}: {', '.join(told) or 'nothing is wrong'}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'s' * (number != 1)}"
+    told = [counted(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
+    return f"{counted(packages, 'package')}: {', '.join(told) or 'nothing is wrong'}"

@@ -32,7 +32,7 @@ from cosgen.graph.plan import (
     plan_to_json,
     summary_markdown,
 )
-from cosgen.graph.plan_summary import duration
+from cosgen.graph.plan_summary import counted, duration
 from cosgen.manifest.loader import load_tree
 from cosgen.manifest.lock import PATH as LOCK_PATH
 from cosgen.manifest.lock import Lock, read_lock
@@ -279,5 +279,5 @@ def tell_plan(plan: Plan) -> Iterator[str]:
         yield "critical path: " + " → ".join(names[key] for key in plan.critical_path)
         yield (
             f"{duration(plan.work_seconds)} of work, at least {duration(plan.critical_seconds)}, "
-            f"about {duration(plan.wall_seconds)} with {len(plan.queues)} workers"
+            f"about {duration(plan.wall_seconds)} with {counted(len(plan.queues), 'worker')}"
         )

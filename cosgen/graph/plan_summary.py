@@ -22,7 +22,7 @@ def _head(plan: Plan) -> Iterator[str]:
     if plan.to_build:
         yield (
             f"\n{duration(plan.work_seconds)} of work, critical path {duration(plan.critical_seconds)}, "
-            f"about {duration(plan.wall_seconds)} with {len(plan.queues)} workers.\n"
+            f"about {duration(plan.wall_seconds)} with {counted(len(plan.queues), 'worker')}.\n"
         )
         names = {node.key: node.human for node in plan.to_build}
         yield "\nCritical path: " + " → ".join(f"`{names[key]}`" for key in plan.critical_path) + "\n"
@@ -74,6 +74,15 @@ def _plain(text: str) -> str:
     for sign in "\\`*_[]<>|":
         text = text.replace(sign, f"\\{sign}")
     return " ".join(text.split())
+
+
+def counted(number: int, word: str) -> str:
+    """Say how many there are of something.
+
+    >>> counted(1, "worker"), counted(2, "worker")
+    ('1 worker', '2 workers')
+    """
+    return f"{number:,} {word}{'s' * (number != 1)}"
 
 
 def duration(seconds: float) -> str:
