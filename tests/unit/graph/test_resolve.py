@@ -3,7 +3,7 @@
 import pytest
 
 from cosgen.graph.graph import think
-from cosgen.graph.model import Graph
+from cosgen.graph.model import Fingerprint, Graph
 from cosgen.manifest.build_spec import BuildSpec
 from cosgen.manifest.tree import Package
 from tests.unit.graph.trees import package, refs, seed, tree
@@ -132,3 +132,14 @@ def test_a_long_way_down_needs_no_recursion() -> None:
     packages = [seed("t/p0@1")] + [package(f"t/p{i}@1", requires=[f"t/p{i - 1}"]) for i in range(1, 3000)]
     graph = think(tree(packages))
     assert len(graph.nodes["p2999-t-1"].chain) == 3000  # type: ignore[index]
+
+
+def test_generations_differ_in_what_a_selector_accepts() -> None:
+    packages = [seed("t/a@1.0"), seed("t/a@1.5-1"), package("t/b@1", requires=["t/a@>=1.5"])]
+    newest = think(tree(packages)).nodes[Fingerprint("b-t-1")]
+    assert newest.requires == ("a-t-1.5-1",)
+    older = think(tree(packages), compat="0.36").nodes[Fingerprint("b-t-1")]
+    assert [item.id for item in older.problems] == ["CG402"]
+    ranged = [*packages[:2], package("t/b@1", requires=["t/a@>=1.0,<1.2"])]
+    assert think(tree(ranged), compat="0.36").nodes[Fingerprint("b-t-1")].requires == ("a-t-1.0",)
+    assert think(tree(ranged)).nodes[Fingerprint("b-t-1")].requires == ()
