@@ -32,6 +32,7 @@ def think(
     select: Sequence[str] | None = None,
     skip: Collection[str] = (),
     compat: Compat = "head",
+    trees: Sequence[str] = (),
 ) -> Graph:
     """Think a tree through.
 
@@ -41,11 +42,12 @@ def think(
         select: What is to be built, as category/name; what that needs is added. None for all.
         skip: Packages (category/name) that are not built for this variant.
         compat: Luet generation whose selectors are used.
+        trees: The tree roots in the order in which they are read.
 
     Returns:
         The graph. Packages with errors are in it, with the errors; they break none but what needs them.
     """
-    return _Thinking(tree, seeds, compat).graph(select, skip)
+    return _Thinking(tree, seeds, compat, trees).graph(select, skip)
 
 
 def think_variant(project: Project, tree: Tree, lock: Lock) -> Graph:
@@ -64,16 +66,17 @@ def think_variant(project: Project, tree: Tree, lock: Lock) -> Graph:
         select=project.selected,
         skip=frozenset(human for human in humans if project.skipped(variant, human)),
         compat="head" if project.config.compat == "head" else "0.36",
+        trees=project.config.trees,
     )
 
 
 class _Thinking:
-    def __init__(self, tree: Tree, seeds: Mapping[str, str], compat: Compat) -> None:
+    def __init__(self, tree: Tree, seeds: Mapping[str, str], compat: Compat, trees: Sequence[str]) -> None:
         self.tree = tree
         self.seeds = seeds
         packages = (*tree.packages, *tree.foundation)
         self.packages = {Fingerprint(package.fingerprint): package for package in packages}
-        self.view = View(packages, compat)
+        self.view = View(packages, compat, trees)
         self.broken = frozenset(
             name
             for name, package in self.packages.items()

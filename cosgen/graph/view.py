@@ -23,10 +23,16 @@ from cosgen.manifest.version import Compat
 class View:
     """All references of a tree, resolved for each package as the target."""
 
-    def __init__(self, packages: Sequence[Package], compat: Compat = "head") -> None:
-        """Index the packages of a tree."""
+    def __init__(
+        self, packages: Sequence[Package], compat: Compat = "head", trees: Sequence[str] = ()
+    ) -> None:
+        """Index packages; of the `trees`, as luet reads them in order, the later one's `provides` count."""
         self.packages = {Fingerprint(package.fingerprint): package for package in packages}
-        read_order = sorted(packages, key=lambda item: (item.tree, item.directory, item.origin))
+        rank = {tree: number for number, tree in enumerate(trees)}  # foundations have none, and come first
+        read_order = sorted(
+            packages,
+            key=lambda item: (rank.get(item.tree, -1), item.tree, item.origin.path.split("/"), item.origin),
+        )
         self.build = Catalog(map(_build_entry, read_order), compat)
         self.subpackages: dict[Fingerprint, Fingerprint] = {}
         self.run = Catalog(self._runtime_entries(read_order), compat)

@@ -134,3 +134,19 @@ def test_one_variant_at_a_time(project: Path) -> None:
     assert (ran.code, "CG711" in ran.err) == (3, True)
     assert run("tree", "list", "--arch", "arm64", "--project", project).code == 0
     assert "CG701" in run("tree", "list", "--arch", "riscv64", "--project", project).err
+
+
+def test_of_two_providers_that_of_the_later_tree_counts(tmp_path: Path) -> None:
+    provides = "provides: [{category: virtual, name: shell, version: '>=0'}]\n"
+    seed = "image: alpine:3\n" + STEPS
+    wants = "requires: [{category: virtual, name: shell, version: '>=0'}]\n" + STEPS
+    write(
+        tmp_path,
+        package("x/own", seed, definition=provides, tree="zz")
+        | package("x/theirs", seed, definition=provides, tree="aa")
+        | package("x/user", wants, tree="aa"),
+    )
+    for trees, provider in ((("aa", "zz"), "own-x-1"), (("zz", "aa"), "theirs-x-1")):
+        options = [word for tree in trees for word in ("--tree", tree)]
+        ran = run("tree", "show", "x/user", "--json", "--project", tmp_path, *options)
+        assert json.loads(ran.out)["requires"] == [provider]
