@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
 from cosgen.build.image_maker import BASE_LAYERS_LABEL, ImageMaker, builder_tag, package_tag
-from cosgen.build.reference import parse_name
+from cosgen.build.reference import parse_name, parse_reference
 from cosgen.build.request import BuildRequest, ImageResult, Progress
 from cosgen.build.rules import problem
 from cosgen.build.sources import ImageLayout, LayerReader
@@ -124,14 +124,17 @@ class ImageShop:
         return node.seed
 
     def seed_digest(self, reference: str) -> str:
-        """Return a digest of a seed: the registry's when it has one, else of its list of layers; or ""."""
+        """Return the digest of a seed in its own registry, "" when it has none there.
+
+        The engine also knows digests under names to which the same image was pushed; they are not the seed's.
+        """
         pinned = self._request.seeds.get(reference, "")
         if pinned or not reference:
             return pinned
         image = self._tools.engine().find_image(reference)
-        if image is None:
-            return ""
-        return next((item.partition("@")[2] for item in sorted(image.digests)), "")
+        own = parse_reference(reference).repository
+        names = (item.partition("@") for item in sorted(image.digests)) if image else ()
+        return next((digest for name, _, digest in names if parse_reference(name).repository == own), "")
 
     def _node(self, key: ImageKey) -> ImageNode:
         return self._request.graph.images[key]
