@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from cosgen.manifest.config import ChannelConfig
 from cosgen.manifest.platform import Variant
+from cosgen.pipeline.child_jobs import child_jobs
 from cosgen.pipeline.extras import gate_jobs, maintenance_pipeline, own_jobs, release_job, site_jobs
 from cosgen.pipeline.model import (
     Concurrency,
@@ -17,18 +18,10 @@ from cosgen.pipeline.model import (
     Pipeline,
     Trigger,
 )
+from cosgen.pipeline.publishing import promote_job, publish_job
 from cosgen.pipeline.scene import Provider, Scene, Shape
-from cosgen.pipeline.shapes import Built, Unit, child_jobs, unit_jobs, worker_jobs
-from cosgen.pipeline.stages import (
-    check_job,
-    collect_job,
-    drift_job,
-    gate_job,
-    hands_on_components,
-    plan_job,
-    promote_job,
-    publish_job,
-)
+from cosgen.pipeline.shapes import Built, Unit, unit_jobs, worker_jobs
+from cosgen.pipeline.stages import check_job, collect_job, drift_job, gate_job, hands_on_components, plan_job
 
 Units = Callable[[Sequence[Variant], Shape], tuple[Unit, ...]]
 

@@ -24,19 +24,9 @@ from cosgen.pipeline.model import (
     frozen,
 )
 from cosgen.pipeline.model import Concurrency as Group
+from cosgen.pipeline.publishing import identity_steps, logins, writer_env, writer_permissions
 from cosgen.pipeline.scene import Provider, Scene, slug
-from cosgen.pipeline.stages import (
-    LIGHT_MINUTES,
-    LONG_MINUTES,
-    READ,
-    hooks,
-    identity_steps,
-    logins,
-    machine_steps,
-    prepare,
-    writer_env,
-    writer_permissions,
-)
+from cosgen.pipeline.stages import LIGHT_MINUTES, LONG_MINUTES, READ, hooks, machine_steps, prepare
 
 NIGHTLY = "23 3 * * *"
 WEEKLY = "47 4 * * 1"

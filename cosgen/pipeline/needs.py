@@ -10,8 +10,8 @@ from cosgen.pipeline.address import HOSTS, Address
 from cosgen.pipeline.emit import pipelines_for
 from cosgen.pipeline.extras import MAINTENANCE, NIGHTLY, WEEKLY
 from cosgen.pipeline.model import Job, Pages, Setting
+from cosgen.pipeline.publishing import environment_of, uses_role
 from cosgen.pipeline.scene import Provider, Scene, Shape
-from cosgen.pipeline.stages import environment_of, uses_role
 from cosgen.pipeline.steps import secrets_of, values_of
 
 

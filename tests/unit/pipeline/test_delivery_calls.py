@@ -7,7 +7,7 @@ import pytest
 from cosgen.manifest.config import RegistryConfig, UpgradeConfig
 from cosgen.pipeline.model import Call
 from cosgen.pipeline.scene import Provider, Scene
-from cosgen.pipeline.stages import image_calls
+from cosgen.pipeline.publishing import image_calls
 from tests.fakes.pipelines import X86, config
 
 IMAGES, PACKAGES = "ghcr.io/acme/os", "ghcr.io/acme/packages"
