@@ -6,8 +6,8 @@ import pytest
 
 from cosgen.manifest.config import RegistryConfig, UpgradeConfig
 from cosgen.pipeline.model import Call
-from cosgen.pipeline.scene import Provider, Scene
 from cosgen.pipeline.publishing import image_calls
+from cosgen.pipeline.scene import Provider, Scene
 from tests.fakes.pipelines import X86, config
 
 IMAGES, PACKAGES = "ghcr.io/acme/os", "ghcr.io/acme/packages"
