@@ -25,6 +25,18 @@ class Imaged:
     parts: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """What goes into every image of one package, whatever it is stacked upon."""
+
+    own: str  # digest of its own inputs
+    seed: str
+    join: tuple[Fingerprint, ...]
+    join_digests: tuple[str, ...]
+    copies: tuple[Fingerprint, ...]
+    copy_digests: tuple[str, ...]
+
+
 class Imager:
     """Makes image nodes, needs before dependents; `images` holds them, parents before children."""
 
@@ -43,7 +55,7 @@ class Imager:
         self._platform = platform
         self._seeds = seeds
         self._parts: dict[Fingerprint, dict[str, str]] = {}
-        self._own_digests: dict[Fingerprint, str] = {}
+        self._recipes: dict[Fingerprint, _Recipe] = {}
         self._keys: dict[tuple[ImageKey | None, Fingerprint], ImageKey] = {}
         self._digests: dict[Fingerprint, str] = {}  # of packages as targets
         self._finished: dict[ImageKey, str] = {}  # of foundations: digest -> reference of the image
@@ -71,7 +83,7 @@ class Imager:
                 parent = self._image(chain, at, parent)
                 keys.append(parent)
         if self._elements[name].is_virtual:
-            self._digests[name] = input_digest(self._own_digest(name))
+            self._digests[name] = input_digest(parts_digest(self._own(name)))
             return Imaged((), self._digests[name], parts)
         if not self._has_base(keys[0]):
             self._no_base(name, problems)
@@ -97,30 +109,40 @@ class Imager:
 
     def _make(self, chain: Chain, at: int, below: ImageKey | None) -> ImageKey:
         name = chain.names[at]
-        spec = self._packages[name].spec
-        join = self._view.final(name)
-        copies = [item for item in self._view.copy_sources(name) if item is not None]
-        key = ImageKey(
-            input_digest(
-                self._own_digest(name),
-                beneath=below or "",
-                join=[self._digests.get(item, "") for item in join],
-                copies=[self._digests.get(item, "") for item in copies],
-            )
+        recipe = self._recipe(name)
+        digest = input_digest(
+            recipe.own, beneath=below or "", join=recipe.join_digests, copies=recipe.copy_digests
         )
+        key = ImageKey(digest)
         tag_collides = at and at < len(chain.names) - 1 and self._elements[name].has_image
         self.images[key] = ImageNode(
             key=key,
             fingerprint=name,
             parent=None if below in self._finished else below,
-            seed="" if spec.requires_final_images else self._finished.get(below or key, spec.image),
-            join=join,
-            copies=tuple(dict.fromkeys(copies)),
+            seed=self._finished.get(below or key, recipe.seed),
+            join=recipe.join,
+            copies=recipe.copies,
             luet_package_tag=chain.prefix_hash(at + 1) if chain.is_luets else "",
             luet_builder_tag="" if tag_collides or not chain.is_luets else chain.builder_tag(at),
             input_digest=key,
         )
         return key
+
+    def _recipe(self, name: Fingerprint) -> _Recipe:
+        recipe = self._recipes.get(name)
+        if recipe is None:
+            join = self._view.final(name)
+            copies = tuple(item for item in self._view.copy_sources(name) if item is not None)
+            spec = self._packages[name].spec
+            recipe = self._recipes[name] = _Recipe(
+                own=parts_digest(self._own(name)),
+                seed="" if spec.requires_final_images else spec.image,
+                join=join,
+                join_digests=tuple(self._digests.get(item, "") for item in join),
+                copies=tuple(dict.fromkeys(copies)),
+                copy_digests=tuple(self._digests.get(item, "") for item in copies),
+            )
+        return recipe
 
     def _own(self, name: Fingerprint) -> dict[str, str]:
         parts = self._parts.get(name)
@@ -129,12 +151,6 @@ class Imager:
             seed = self._seeds.get(package.spec.image, "") if package.spec.image else ""
             parts = self._parts[name] = own_parts(package, self._platform, seed)
         return parts
-
-    def _own_digest(self, name: Fingerprint) -> str:
-        digest = self._own_digests.get(name)
-        if digest is None:
-            digest = self._own_digests[name] = parts_digest(self._own(name))
-        return digest
 
     def _beneath(self, name: Fingerprint, beneath: str) -> str:
         others = (*self._view.final(name), *self._view.copies(name))
