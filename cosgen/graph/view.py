@@ -193,7 +193,7 @@ class View:
             picked = None
             if item.package is not None and item.package.name and not item.package.version:
                 what = f"{package.human} copies from {item.package.human} without a version"
-                self._problems[name].append(problem("CG413", what, origin=package.origin))
+                self._problems[name].append(problem("CG413", what, origin=package.where(item.package)))
             elif item.package is not None and item.package.name:
                 candidates = self.build.candidates(item.package)
                 picked = candidates[0] if candidates else None
@@ -245,4 +245,4 @@ def _missing(package: Package, reference: Definition, catalog: Catalog, id_: str
     else:
         what = f"{package.human} {verb} {asked}, which is not in the trees"
     make = warning if id_ == "CG414" else problem
-    return make(id_, what, origin=package.origin)
+    return make(id_, what, origin=package.where(reference))

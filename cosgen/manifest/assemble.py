@@ -18,7 +18,7 @@ from cosgen.manifest.project import Project
 from cosgen.manifest.scalars import Scalar
 from cosgen.manifest.source import PackageFolder
 from cosgen.manifest.template import Rendered, Renderer, TemplateSettings
-from cosgen.manifest.tree import ContextFile, Package, Tree
+from cosgen.manifest.tree import ContextFile, Package, Tree, locate_line
 from cosgen.manifest.values import Value, decode_values, fill, merge_layers
 
 _REQUIRES = re.compile(r"^[\"']?requires[\"']?\s*:.*(?:\n(?![A-Za-z\"'#]).*)*", re.MULTILINE | re.IGNORECASE)
@@ -196,6 +196,7 @@ class _Assembly:
             definition=definition,
             spec=spec,
             rendered=rendered.text,
+            template=folder.build or "",
             values=rendered.reads,
             directory=folder.directory,
             tree=folder.tree,
@@ -228,7 +229,7 @@ class _Assembly:
         key = (folder.build_path, text)
         if key not in self.decoded:
             problems: list[Problem] = []
-            locate = partial(_locate, folder.build_path, folder.build or "", text)
+            locate = partial(locate_line, folder.build_path, folder.build or "", text)
             found: list[Problem] = []
             node = compose(text, folder.build_path, found)
             problems += [_relocated(problem, locate) for problem in found]
@@ -307,21 +308,6 @@ def _readme(folder: PackageFolder, entry: Entry) -> str | None:
     if own is not None or len(folder.entries) + len(folder.singles) > 1:
         return own
     return folder.readmes.get("README.md")
-
-
-def _locate(path: str, source: str, rendered: str, line: int, column: int) -> Origin:
-    """Find where a line of the rendered text stands in `build.yaml`: where it is the same, once."""
-    if source == rendered:
-        return Origin(path, line, column)
-    lines = rendered.split("\n")
-    text = lines[line - 1] if line <= len(lines) else ""
-    for candidate in (text, text.strip()):
-        numbers = [
-            number for number, own in enumerate(source.split("\n"), 1) if candidate and candidate in own
-        ]
-        if len(numbers) == 1:
-            return Origin(path, numbers[0], column)
-    return Origin(path, 1, 1)
 
 
 def _relocated(problem: Problem, locate: partial[Origin]) -> Problem:

@@ -116,7 +116,11 @@ def _decode_copy(decoder: Decoder, node: Node) -> CopyField:
         for key in fields.keys() & {"image", "source", "destination"}
     }
     package = fields.get("package")
-    reference = decode_definition(decoder, package, name="copy.package", coerce=True) if package else None
+    reference = (
+        decode_definition(decoder, package, name="copy.package", coerce=True, is_reference=True)
+        if package
+        else None
+    )
     return CopyField(package=reference, **texts)
 
 

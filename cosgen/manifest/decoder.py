@@ -55,10 +55,13 @@ class Decoder:
         self._id = id
 
     def origin(self, node: Node) -> Origin:
-        """Return where `node` starts."""
-        mark = node.start_mark
-        line, column = mark.line + 1, mark.column + 1
-        return self._locate(line, column) if self._locate else Origin(self.path, line, column)
+        """Return where the user wrote what `node` holds."""
+        at = self.read_at(node)
+        return self._locate(at.line, at.column) if self._locate else at
+
+    def read_at(self, node: Node) -> Origin:
+        """Return where `node` starts in the text that is read: the rendered one, where there is one."""
+        return Origin(self.path, node.start_mark.line + 1, node.start_mark.column + 1)
 
     def report(
         self,

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from yaml.nodes import Node
 
+from cosgen.errors import Origin
 from cosgen.manifest.decoder import Decoder
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
@@ -40,6 +41,7 @@ class Definition:
     treedir: str = ""
     buildtimestamp: str = ""
     dockerfile: str = ""
+    origin: Origin | None = field(default=None, compare=False, repr=False)  # of a reference, as it was read
 
     @property
     def human(self) -> str:
@@ -75,7 +77,12 @@ FIELDS = _TEXT_FIELDS | _LIST_FIELDS | _MAP_FIELDS | _REFERENCE_FIELDS | {"hidde
 
 
 def decode_definition(
-    decoder: Decoder, node: Node, *, name: str = "package", coerce: bool = False
+    decoder: Decoder,
+    node: Node,
+    *,
+    name: str = "package",
+    coerce: bool = False,
+    is_reference: bool = False,
 ) -> Definition:
     """Read a definition, or a reference to one, from its node.
 
@@ -84,6 +91,7 @@ def decode_definition(
         node: The map that holds it.
         name: What to call it in problems.
         coerce: Accept numbers and booleans for texts, as inside build specs.
+        is_reference: It names another package: keep where it was read.
     """
     fields = decoder.fields(node, name)
     values: dict[str, object] = {}
@@ -99,6 +107,8 @@ def decode_definition(
         values["hidden"] = decoder.flag(fields["hidden"], "hidden")
     if "id" in fields:
         values["id"] = decoder.integer(fields["id"], "id")
+    if is_reference:
+        values["origin"] = decoder.read_at(node)
     return Definition(**values)  # type: ignore[arg-type]  # each key was decoded to its field's type
 
 
@@ -107,6 +117,6 @@ def decode_references(
 ) -> tuple[Definition, ...]:
     """Read a list of references to packages."""
     return tuple(
-        decode_definition(decoder, item, name=f"{name}[{index}]", coerce=coerce)
+        decode_definition(decoder, item, name=f"{name}[{index}]", coerce=coerce, is_reference=True)
         for index, item in enumerate(decoder.entries(node, name))
     )

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import partial
 
 from cosgen.errors import Origin, Problem, Severity
 from cosgen.manifest import build_spec, definition
@@ -14,7 +15,7 @@ from cosgen.manifest.project import CONFIG, Project
 from cosgen.manifest.selector import fault
 from cosgen.manifest.source import PackageFolder, TreeSource
 from cosgen.manifest.template_text import outside_definitions
-from cosgen.manifest.tree import Package, Tree
+from cosgen.manifest.tree import Package, Tree, locate_line
 from cosgen.manifest.values import Value
 from cosgen.manifest.version import is_version
 
@@ -116,10 +117,10 @@ def _lint_tree(project: Project, tree: Tree) -> Iterator[Problem]:
         folder = builds.get(package.directory)
         path = folder.build_path if folder else package.directory
         if not package.problems:
-            yield from _lint_spec(package, Origin(path), project.config.compat)
+            yield from _lint_spec(package, path, project.config.compat)
         if folder is not None and folder.build is not None:
             yield from _lint_build_keys(folder, package)
-        yield from _lint_reads(package, Origin(path))
+        yield from _lint_reads(package, path)
 
 
 def _lint_identity(package: Package) -> Iterator[Problem]:
@@ -142,23 +143,26 @@ def _lint_identity(package: Package) -> Iterator[Problem]:
         )
 
 
-def _lint_spec(package: Package, origin: Origin, compat: str) -> Iterator[Problem]:
+def _lint_spec(package: Package, path: str, compat: str) -> Iterator[Problem]:
     spec, human = package.spec, package.human
+    told = partial(_told_at, path, package.template)
     if spec.package_dir and not spec.package_dir.startswith("/"):
         what = f"`package_dir: {spec.package_dir}` of {human} is not absolute; the artifact would be empty"
-        yield _problem("CG070", origin, what, f"write /{spec.package_dir}", error=True)
+        yield _problem("CG070", told(spec.package_dir), what, f"write /{spec.package_dir}", error=True)
     for pattern in (*spec.includes, *spec.excludes):
         if reason := pattern_fault(pattern):
             what = f"the pattern {pattern!r} of {human} is no regular expression: {reason}"
-            yield _problem("CG067", origin, what, "mend it (RE2 syntax)", error=True)
+            yield _problem("CG067", told(pattern), what, "mend it (RE2 syntax)", error=True)
     for entry in spec.env:
         if not _ENV.fullmatch(entry):
             what = f"the `env` entry {entry[:60]!r} of {human} is not NAME=value"
-            yield _problem("CG075", origin, what, 'write NAME="value"')
+            yield _problem("CG075", told(entry), what, 'write NAME="value"')
     for reference in (*spec.requires, *package.definition.requires) if compat == "head" else ():
         if reason := fault(reference.version):
             what = f"{human} requires {reference.human} {reference.version!r}: {reason}"
-            yield _problem("CG072", origin, what, "use one of >= > <= < = != and one version")
+            yield _problem(
+                "CG072", package.where(reference), what, "use one of >= > <= < = != and one version"
+            )
 
 
 def _lint_build_keys(folder: PackageFolder, package: Package) -> Iterator[Problem]:
@@ -166,8 +170,10 @@ def _lint_build_keys(folder: PackageFolder, package: Package) -> Iterator[Proble
     if node is None:
         return
     for key, (key_node, _) in map_pairs(node).items():
-        line = key_node.start_mark.line + 1 if folder.build == package.rendered else 1
-        origin = Origin(folder.build_path, line)
+        mark = key_node.start_mark
+        origin = locate_line(
+            folder.build_path, package.template, package.rendered, mark.line + 1, mark.column + 1
+        )
         if key.lower() in build_spec.IGNORED_FIELDS:
             yield _problem("CG062", origin, f"`{key}` has no effect", "remove it")
         elif key.lower() not in _KNOWN_BUILD:
@@ -178,21 +184,33 @@ def _lint_build_keys(folder: PackageFolder, package: Package) -> Iterator[Proble
                 yield _problem("CG061", origin, f"`{key}` is no key of a build spec", "remove it")
 
 
-def _lint_reads(package: Package, origin: Origin) -> Iterator[Problem]:
+def _told_at(path: str, template: str, text: str) -> Origin:
+    """Return where a text stands in a template, if it stands there once; else the template's beginning."""
+    if not text or template.count(text) != 1:
+        return Origin(path)
+    before, _, _ = template.partition(text)
+    return Origin(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def _lint_reads(package: Package, path: str) -> Iterator[Problem]:
     if _NO_VALUE in package.rendered:
-        line = package.rendered[: package.rendered.index(_NO_VALUE)].rpartition("\n")[2].strip()
+        before = package.rendered[: package.rendered.index(_NO_VALUE)]
+        line = before.rpartition("\n")[2].strip()
         yield _problem(
             "CG066",
-            origin,
+            _told_at(path, package.template, line),
             f"{package.human} is built with a value that is missing: `{line[:40]}{_NO_VALUE}`",
             "set the value, or use `default`",
         )
     if '"' in package.values and "e+" in package.rendered:
-        for path, value in json.loads(package.values):
+        for keys, value in json.loads(package.values):
             if _is_large(value):
-                name = ".".join(path)
+                name = ".".join(keys)
                 yield _problem(
-                    "CG078", origin, f"`{name}` of {package.human} prints as {value:.3g}", "quote the number"
+                    "CG078",
+                    Origin(path),
+                    f"`{name}` of {package.human} prints as {value:.3g}",
+                    "quote the number",
                 )
 
 

@@ -44,6 +44,7 @@ class Package:
     files: tuple[ContextFile, ...]  # sorted by name as bytes
     finalize: str | None  # text of finalize.yaml
     origin: Origin  # of the definition (or of the entry in its collection)
+    template: str = ""  # text of build.yaml as written, before rendering
     readme: str | None = None  # text of the package's README.md
     problems: tuple[Problem, ...] = ()  # why it cannot be used; `spec` is then as far as it was read
     foundation: FoundationPart | None = None  # None: it is ours
@@ -58,6 +59,13 @@ class Package:
         """`category/name`."""
         return self.definition.human
 
+    def where(self, reference: Definition) -> Origin:
+        """Return where a reference to another package is written; where this one is when nobody knows."""
+        at = reference.origin or self.origin
+        if at.path not in (f"{self.directory}/build.yaml", "build.yaml"):
+            return at
+        return locate_line(at.path, self.template, self.rendered, at.line, at.column)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
@@ -69,3 +77,26 @@ class Tree:
     by_fingerprint: Mapping[str, Package]
     shadowed: tuple[tuple[str, str], ...] = ()  # overridden packages, as category/name@version, and where
     foundation: tuple[Package, ...] = ()  # what lies beneath, of foundations: never built; by fingerprint
+
+
+def locate_line(path: str, source: str, rendered: str, line: int, column: int) -> Origin:
+    """Find where a line of the rendered text stands in its template: where it is the same, once.
+
+    Args:
+        path: The template's file.
+        source: Its text.
+        rendered: What became of it.
+        line: Line of the rendered text, from 1.
+        column: Column of the rendered text, from 1.
+    """
+    if source == rendered:
+        return Origin(path, line, column)
+    lines = rendered.split("\n")
+    text = lines[line - 1] if line <= len(lines) else ""
+    for candidate in (text, text.strip()):
+        numbers = [
+            number for number, own in enumerate(source.split("\n"), 1) if candidate and candidate in own
+        ]
+        if len(numbers) == 1:
+            return Origin(path, numbers[0], column)
+    return Origin(path, 1, 1)

@@ -34,9 +34,33 @@ def test_every_problem_is_told_at_once_with_place_and_remedy(project: Path) -> N
     ran = run("check", "--project", project)
     assert ran.code == 3
     assert "packages/a/one/definition.yaml:1:1" in ran.err
-    assert "packages/a/two/definition.yaml:1:1" in ran.err
+    assert "packages/a/two/build.yaml:1:12" in ran.err
     assert ran.err.endswith("3 packages: 2 errors, 1 warning\n")
     assert ran.err.count("fix:") == 3
+
+
+TEMPLATED = """\
+{{ if .Values.name }}
+requires:
+- {category: distro, name: base}
+- category: a
+  name: none
+{{ end }}
+steps: [make]
+"""
+
+
+def test_what_is_not_there_is_shown_where_it_is_asked_for(project: Path) -> None:
+    definition = 'name: one\ncategory: a\nversion: "1"\nrequires:\n- {category: a, name: gone}\n'
+    build = (
+        TEMPLATED
+        + "copy:\n- package: {category: a, name: lost, version: '1'}\n  source: /a\n  destination: /b\n"
+    )
+    write(project, package("a/one", build) | {"packages/a/one/definition.yaml": definition})
+    ran = run("check", "--project", project)
+    assert ran.code == 3
+    for place in ("definition.yaml:5:3", "build.yaml:4:3", "build.yaml:9:12"):
+        assert f"--> packages/a/one/{place}\n" in ran.err
 
 
 def test_json_is_the_product_of_check(project: Path) -> None:

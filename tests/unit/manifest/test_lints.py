@@ -41,6 +41,24 @@ def test_slips_in_build_specs(tmp_path: Path, build: str, expected: list[str]) -
 
 
 @pytest.mark.parametrize(
+    ("build", "place"),
+    [
+        ("{{ $a := 1 }}\nimage: x\nstep: [x]\n", "3:1"),
+        ("image: x\nenv:\n- A=1\n- B\n", "4:3"),
+        ("{{ $a := 1 }}\nimage: x\nexcludes:\n- ok\n- 'a('\n", "5:4"),
+        ("{{ $a := 1 }}\n\nimage: x:{{ .Values.nope }}\n", "3:1"),
+        ("{{ $a := 1 }}\n\nrequires:\n- {name: b, category: t, version: '>'}\n", "4:3"),
+        ("image: x\nenv: ['{{ .Values.name }}-']\n", "1:1"),
+    ],
+)
+def test_slips_are_shown_where_they_were_written(tmp_path: Path, build: str, place: str) -> None:
+    files = {"packages/a/definition.yaml": DEFINITION, "packages/a/build.yaml": build}
+    project = load_project(write(tmp_path, files))
+    (problem,) = lint_project(project, [load_tree(project, project.variants[0])])
+    assert str(problem.origin) == f"packages/a/build.yaml:{place}"
+
+
+@pytest.mark.parametrize(
     ("files", "expected"),
     [
         ({"packages/a/definition.yaml": DEFINITION + "lables: {}\n"}, ["CG060"]),
