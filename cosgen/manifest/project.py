@@ -268,6 +268,7 @@ class _Check:
         channels = self.config.channels
         for name, channel in channels.items():
             self.unknown(f"channels.{name}.gates", "job", channel.gates, self.config.ci.jobs)
+            self.gates(name, channel.gates)
             if channel.from_:
                 self.unknown(f"channels.{name}.from", "channel", [channel.from_], channels)
             seen = [name]
@@ -279,6 +280,13 @@ class _Check:
                     )
                     break
                 seen.append(source)
+
+    def gates(self, channel: str, names: Iterable[str]) -> None:
+        jobs = self.config.ci.jobs
+        for name in names:
+            if name in jobs and jobs[name].after in ("publish", "site"):
+                what = f"{name!r} is a gate of {channel} and runs after it moved"
+                self.report(f"channels.{channel}.gates", what, f"write `after: gate` in ci.jobs.{name}")
 
     def upgrade(self) -> None:
         upgrade, registry = self.config.upgrade, self.config.registry
@@ -306,3 +314,28 @@ class _Check:
                 self.unknown(f"{place}.runner", "runner", [job.runner], self.config.ci.runners)
             if not job.run:
                 self.report(place, f"the job {name!r} runs nothing", "give it `run:`")
+        self.circles(jobs)
+
+    def circles(self, jobs: Mapping[str, JobConfig]) -> None:
+        """Report each circle of jobs that wait for each other once, at its first job."""
+        known: set[str] = set()
+        for name in jobs:
+            way = _way_back(jobs, name)
+            if way and known.isdisjoint(way):
+                known.update(way)
+                what = f"jobs wait for each other in a circle: {' -> '.join([*way, name])}"
+                self.report(f"ci.jobs.{name}.needs", what, "take one of the needs out")
+
+
+def _way_back(jobs: Mapping[str, JobConfig], name: str) -> list[str]:
+    """Return the jobs from `name` over needs to one that needs `name`; none when it is in no circle."""
+    ways = [[name]]
+    seen = {name}
+    for way in ways:
+        for need in jobs[way[-1]].needs:
+            if need == name:
+                return way
+            if need in jobs and need not in seen:
+                seen.add(need)
+                ways.append([*way, need])
+    return []

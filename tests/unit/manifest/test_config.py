@@ -78,6 +78,8 @@ def test_the_whole_example_is_read() -> None:
         ("arches: [x86_64, amd64]\n", "CG026", "keep one"),
         ("channels: {a: {from: b}, b: {from: a}}\n", "CG026", "let one be built"),
         ("channels: {a: {gates: [iso]}}\n", "CG026", "none is defined"),
+        ("channels: {a: {gates: [i]}}\nci: {jobs: {i: {run: [x], after: site}}}\n", "CG026", "after: gate"),
+        ("ci: {jobs: {i: {run: [x], needs: [j]}, j: {run: [x], needs: [i]}}}\n", "CG026", "one of the needs"),
         ("channels: []\n", "CG020", "a map"),
         ("- a\n", "CG020", "a map"),
         ("flavors: [a b]\n", "CG023", "expected"),
@@ -90,6 +92,16 @@ def test_slips_are_told_with_place_and_remedy(text: str, id_: str, fix: str) -> 
     assert fix in problem.fix
     assert problem.origin is not None
     assert problem.id in RULES
+
+
+def test_each_circle_of_jobs_is_told_once_with_its_way() -> None:
+    _, problems = decode(
+        "ci:\n  jobs:\n"
+        "    a: {run: [x], needs: [b]}\n    b: {run: [x], needs: [c]}\n    c: {run: [x], needs: [b]}\n"
+        "    d: {run: [x], needs: [d]}\n"
+    )
+    assert [problem.what.partition(": ")[2] for problem in problems] == ["b -> c -> b", "d -> d"]
+    assert [str(problem.origin) for problem in problems] == ["cosgen.yaml:4:19", "cosgen.yaml:6:19"]
 
 
 def test_the_published_schema_is_the_one_the_table_makes() -> None:
