@@ -350,11 +350,11 @@ def _lock_job(scene: Scene) -> Job:
         id="lock",
         title="renew the pins",
         stage="publish",
-        steps=(*prepare(scene), call),
+        steps=(*prepare(scene), *logins(scene), call),
         condition=Condition(task="weekly"),
         runner=scene.runner("control"),
         timeout=LIGHT_MINUTES,
-        permissions=READ,
+        permissions=frozen({**READ, **scene.registry_permissions(Access.READ)}),
         environment="cosgen-bot",
         trusted=True,
     )
