@@ -314,7 +314,7 @@ def finish(workshop: Workshop, reports: Sequence[BuildReport]) -> None:
     if failed:
         problems = dict.fromkeys(item for package in failed for item in package.problems)
         names = ", ".join(f"{package.human} ({package.status})" for package in failed)
-        whole = problem("CG451", f"{len(failed)} packages have no artifact: {names}", fix="see above")
+        whole = problem("CG451", f"no artifact of {names}", fix="see above")
         raise BuildError(*problems, whole)
 
 

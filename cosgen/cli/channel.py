@@ -8,6 +8,7 @@ import click
 
 from cosgen.cli.context import ProjectOptions, project_options
 from cosgen.cli.store import Opened, open_session, storage_options
+from cosgen.graph.plan_summary import counted
 from cosgen.repository import channel as moves
 from cosgen.repository.log import ChannelState, Commit, Step
 from cosgen.repository.publish import PublishOptions
@@ -57,7 +58,7 @@ def show_channel(name: str, storage: str, *, single_writer: bool, options: Proje
     repository = open_repository(work.opened.session.store, work.opened.session)
     print(f"{name}\t{_line(repository.channel(name))}")
     for key, index in repository.snapshot(name).variants.items():
-        print(f"  {key}: {index.packages} packages for {index.platform}")
+        print(f"  {key}: {counted(index.packages, 'package')} for {index.platform}")
     for entry in repository.history(name):
         commit = entry.commit
         print(f"  {_line(entry.channel)}\t{commit.op}\t{commit.author}\t{commit.note}".rstrip())

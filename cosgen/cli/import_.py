@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from cosgen.cli.context import tell_problems
 from cosgen.errors import ManifestError, Problem
+from cosgen.graph.plan_summary import counted
 from cosgen.manifest.cos_config import OldFile, import_cos_config
 
 _EXAMPLES = """
@@ -54,7 +55,7 @@ def command(*, project: Path, folder: str, name: str, stdout: bool) -> None:
         click.echo(buffer.getvalue(), nl=False)
         return
     _write_new(project / "cosgen.yaml", buffer.getvalue())
-    click.echo(f"wrote {project / 'cosgen.yaml'}; {len(imported.notes)} notes above", err=True)
+    click.echo(f"wrote {project / 'cosgen.yaml'}; {counted(len(imported.notes), 'note')} above", err=True)
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ import click
 
 import cosgen
 from cosgen.errors import CosgenError, ManifestError, Problem, Rule
+from cosgen.graph.plan_summary import counted
 from cosgen.manifest.config import WORD
 
 RULES: Mapping[str, Rule] = {
@@ -168,7 +169,8 @@ def command(
     else:
         files = read_starter(starter_folder(), words)
         write_new(files, folder)
-    click.echo(f"{folder}: {len(files)} files. README.md says what is where; next: cosgen check", err=True)
+    made = counted(len(files), "file")
+    click.echo(f"{folder}: {made}. README.md says what is where; next: cosgen check", err=True)
 
 
 def _start_on(url: str, reference: str, folder: Path, words: Mapping[str, str]) -> tuple[StarterFile, ...]:

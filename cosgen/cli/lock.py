@@ -16,6 +16,7 @@ from cosgen.errors import BuildError, CosgenError, DriftError, ManifestError, Or
 from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Graph
 from cosgen.graph.pins import rebuilt, seed_references
+from cosgen.graph.plan_summary import counted
 from cosgen.manifest.decoder import nearest
 from cosgen.manifest.loader import load_project, load_tree
 from cosgen.manifest.lock import LOCK_PATH, Lock, LockedFoundation, write_lock
@@ -98,7 +99,7 @@ def command(names: tuple[str, ...], folder: Path, *, update: bool, check: bool, 
     if not pinned.changes:
         print(f"{LOCK_PATH} is as it should be", file=sys.stderr)
     elif check:
-        what = f"{LOCK_PATH} lacks {len(pinned.changes)} changes"
+        what = f"{LOCK_PATH} lacks {counted(len(pinned.changes), 'change')}"
         raise DriftError(Problem(what=what, fix=RULES["CG731"].fix, id="CG731", origin=Origin(LOCK_PATH)))
     elif open_pr:
         _propose(pinned, lines)

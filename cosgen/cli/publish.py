@@ -19,6 +19,7 @@ from cosgen.cli.plan_file import read_plan
 from cosgen.cli.store import Opened, open_session, repository_settings, storage_options
 from cosgen.errors import ManifestError, Problem
 from cosgen.graph.plan import Plan
+from cosgen.graph.plan_summary import counted
 from cosgen.manifest.platform import Variant
 from cosgen.repository.client_source import FOUNDATIONS
 from cosgen.repository.codec import Json
@@ -202,8 +203,8 @@ def _tell(report: PublishReport, requests: Mapping[str, int], *, dry_run: bool) 
     if not report.changes:
         print(f"{report.channel} has everything already")
     elif dry_run:
-        objects = len(report.uploads)
-        print(f"would send {objects} objects, {report.upload_bytes} bytes, then commit and renew the views")
+        objects = counted(len(report.uploads), "object")
+        print(f"would send {objects}, {report.upload_bytes} bytes, then commit and renew the views")
     elif report.commit is not None and report.snapshot is not None:
         short = report.snapshot.digest.removeprefix("sha256:")[:12]
         print(f"{report.channel} is at commit {report.commit.seq}, snapshot {short}")

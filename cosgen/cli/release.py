@@ -10,6 +10,7 @@ from cosgen.cli.context import ProjectOptions, project_options
 from cosgen.cli.site import site_options
 from cosgen.cli.store import open_session, storage_options
 from cosgen.errors import Problem, PublishError
+from cosgen.graph.plan_summary import counted
 from cosgen.repository.reader import open_repository
 from cosgen.site.collect import collect_release
 from cosgen.site.release import Release, plan_release
@@ -61,7 +62,7 @@ def command(  # noqa: PLR0913  # each is an option
         return
     report = _forge(provider, repo, url, os.environ).put_release(release)
     click.echo(report.url)
-    click.echo(f"release {tag}: {report.state}, {len(report.uploaded)} files sent", err=True)
+    click.echo(f"release {tag}: {report.state}, {counted(len(report.uploaded), 'file')} sent", err=True)
 
 
 def _write(release: Release, output: Path) -> None:

@@ -9,6 +9,7 @@ from cosgen.cli.context import ProjectOptions, project_options, tell_problems
 from cosgen.cli.repo_luet import commands
 from cosgen.cli.store import DEFAULT_GRACE_DAYS, Opened, open_session, storage_options
 from cosgen.errors import Severity, VerificationError
+from cosgen.graph.plan_summary import counted
 from cosgen.repository.doctor import examine
 from cosgen.repository.fsck import check_repository
 from cosgen.repository.gc import DAY, Keep, Retention, collect
@@ -123,11 +124,12 @@ def gc(*, apply: bool, grace_days: float, storage: str, single_writer: bool, opt
         opened.counted.store.remove_leftovers(opened.session.clock.now() - DAY)
     verb = "" if report.applied else "would have "
     for name, count in report.dropped.items():
-        print(f"{name}: {verb}forgotten {count} earlier snapshots")
+        print(f"{name}: {verb}forgotten {counted(count, 'earlier snapshot')}")
     for word, keys in (("deleted", report.deleted), ("condemned", report.condemned)):
         for key in keys:
             print(f"{verb}{word} {key}")
-    print(f"{verb}condemned {len(report.condemned)} objects of {report.bytes} bytes", file=sys.stderr)
+    objects = counted(len(report.condemned), "object")
+    print(f"{verb}condemned {objects} of {report.bytes} bytes", file=sys.stderr)
 
 
 @command.command("policy")

@@ -8,6 +8,7 @@ import click
 from cosgen.cli.context import ProjectOptions, project_options, tell_problems
 from cosgen.cli.repo_push import push_channel
 from cosgen.cli.store import open_session, storage_options
+from cosgen.graph.plan_summary import counted
 from cosgen.manifest.config import ProjectConfig
 from cosgen.manifest.platform import Variant
 from cosgen.repository.client_address import ChannelAddress
@@ -171,7 +172,8 @@ def import_luet(source: str, *, reference: str, output: Path, flavor: str, arch:
 
     report = import_repository(fetch, output, Variant(flavor, arch), reference=reference, origin=source)
     tell_problems(report.problems)
-    click.echo(f"{len(report.packages)} packages in {output}; next: cosgen publish --channel NAME {output}")
+    found = counted(len(report.packages), "package")
+    click.echo(f"{found} in {output}; next: cosgen publish --channel NAME {output}")
 
 
 commands = (diff_snapshots, mirror_channel, write_client_files, import_luet, push_channel)
