@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-PYTEST ?= -n $(WORKERS) --dist loadfile
+# Long files come first, so that no worker is left with one at the end.
+PYTEST ?= -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Debian and its kin ship Python without what makes virtual environments.
 GET_VENV = { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -qq update && \
