@@ -1,8 +1,9 @@
 """Input digests: SHA-256 over everything that can change what a build yields. Equal digest, no rebuild.
 
 Counted are the rendered spec, every file of the build context with its mode, the values the templates read,
-the digest of the seed image, the platform, the digests of the image beneath, of `copy` packages and of the
-packages joined for `requires_final_images`, and a schema number. Luet's tags leave half of these out.
+the pins of the seed image and of images copied from, the platform, the digests of the image beneath, of
+`copy` packages and of the packages joined for `requires_final_images`, and a schema number. Luet's tags leave
+half of these out.
 """
 
 import json
@@ -11,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from hashlib import sha256
 
+from cosgen.manifest.build_spec import BuildSpec
 from cosgen.manifest.platform import Variant, find_arch
 from cosgen.manifest.tree import ContextFile, Package
 
@@ -19,23 +21,32 @@ _SHORT = 16  # hex digits of a part in an index
 _HASHED = ("spec", "files", "values", "beneath")  # the other parts are words
 
 
-def own_parts(package: Package, platform: str, seed: str) -> dict[str, str]:
+def own_parts(package: Package, platform: str, pins: Mapping[str, str]) -> dict[str, str]:
     """Return digests of a package's own inputs under the names people know them by.
 
     Args:
         package: The package.
         platform: OCI platform it is built for.
-        seed: What its `image` is pinned to, "sha256:…"; "" when it has no image or is not pinned.
+        pins: Image reference -> "sha256:…" of what is pinned; its `image` and images it copies from count.
     """
     definition = package.definition
     identity = [definition.category, definition.name, definition.version]
-    return {
+    image = package.spec.image
+    parts = {
         "spec": _digest([identity, plain(package.spec)]),
         "files": _digest_files(package.files),
         "values": _digest(package.values),
         "platform": platform,
-        "seed": f"{package.spec.image}@{seed}" if seed else package.spec.image,
+        "seed": f"{image}@{pins[image]}" if pins.get(image) else image,
     }
+    pinned = [f"{item}@{pins[item]}" for item in foreign_copies(package.spec) if pins.get(item)]
+    return parts | {"copies": " ".join(pinned)} if pinned else parts
+
+
+def foreign_copies(spec: BuildSpec) -> tuple[str, ...]:
+    """Return the images, not packages, that a spec copies from, in the order of its entries."""
+    copies = (item for item in spec.copy if item.package is None or not item.package.name)
+    return tuple(item.image for item in copies if item.image)
 
 
 def short_parts(parts: Mapping[str, str]) -> dict[str, str]:
@@ -75,7 +86,10 @@ def platform_of(variant: Variant) -> str:
 
 
 def plain(value: object) -> object:
-    """Return frozen data as JSON values; empty fields are left out, so that new fields change no digest."""
+    """Return frozen data as JSON values; empty fields are left out, so that new fields change no digest.
+
+    Fields that do not count when values are compared, such as where they were read, are left out too.
+    """
     if isinstance(value, str | int):
         return value
     if isinstance(value, tuple):
@@ -90,7 +104,7 @@ def plain(value: object) -> object:
 
 @lru_cache(maxsize=64)
 def _field_names(kind: type) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(kind))
+    return tuple(item.name for item in fields(kind) if item.compare)
 
 
 @lru_cache(maxsize=1 << 12)

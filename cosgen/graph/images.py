@@ -147,9 +147,7 @@ class Imager:
     def _own(self, name: Fingerprint) -> dict[str, str]:
         parts = self._parts.get(name)
         if parts is None:
-            package = self._packages[name]
-            seed = self._seeds.get(package.spec.image, "") if package.spec.image else ""
-            parts = self._parts[name] = own_parts(package, self._platform, seed)
+            parts = self._parts[name] = own_parts(self._packages[name], self._platform, self._seeds)
         return parts
 
     def _beneath(self, name: Fingerprint, beneath: str) -> str:

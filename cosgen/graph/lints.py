@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cosgen.errors import Problem
 from cosgen.graph.chain import Chain
+from cosgen.graph.digest import foreign_copies
 from cosgen.graph.fingerprint import image_id
 from cosgen.graph.model import Fingerprint, Node
 from cosgen.graph.rules import warning
@@ -45,10 +46,12 @@ def _lint_spec(node: Node, seeds: Mapping[str, str]) -> Iterator[Problem]:
     if spec.image and spec.requires and not spec.requires_final_images:
         what = f"{package.human} starts from {spec.image}; its build requirements are not used"
         yield warning("CG408", what, origin=package.origin)
-    is_pinned = "@sha256:" in spec.image or spec.image in seeds
-    if spec.image and not spec.requires_final_images and not is_pinned:
-        what = f"{package.human} starts from {spec.image}, which no digest pins"
-        yield warning("CG411", what, origin=package.origin)
+    starts = (spec.image,) if spec.image and not spec.requires_final_images else ()
+    for verb, images in (("starts", starts), ("copies", foreign_copies(spec))):
+        for image in dict.fromkeys(images):
+            if "@sha256:" not in image and image not in seeds:
+                what = f"{package.human} {verb} from {image}, which no digest pins"
+                yield warning("CG411", what, origin=package.origin)
 
 
 def _lint_chain(node: Node, nodes: Mapping[Fingerprint, Node]) -> Iterator[Problem]:

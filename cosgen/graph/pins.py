@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from cosgen.graph.digest import foreign_copies
 from cosgen.graph.model import Graph
 from cosgen.graph.plan_model import package_key
 
@@ -12,8 +13,7 @@ def seed_references(graphs: Iterable[Graph]) -> tuple[str, ...]:
     for graph in graphs:
         for name in graph.targets:
             found.update(graph.images[key].seed for key in graph.nodes[name].images)
-            copies = graph.nodes[name].package.spec.copy
-            found.update(item.image for item in copies if item.package is None or not item.package.name)
+            found.update(foreign_copies(graph.nodes[name].package.spec))
     return tuple(sorted(item for item in found if item and "@sha256:" not in item))
 
 

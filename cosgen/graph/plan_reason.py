@@ -12,6 +12,7 @@ _PARTS = {
     "values": "the values it reads",
     "platform": "the platform",
     "seed": "the image it starts from",
+    "copies": "an image it copies from",
     "beneath": "what it is built on",
 }
 _OWN = ("spec", "files", "values")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from cosgen.errors import Origin
 from cosgen.graph.graph import think
 from cosgen.graph.model import Fingerprint, Graph, Node
 from cosgen.manifest.build_spec import BuildSpec, CopyField
@@ -74,6 +75,29 @@ def test_copied_packages_count_and_must_be_built_before() -> None:
     changed = seed("t/base@1", "img:2")
     assert digest([changed, copier], "copier-t-1") != node(graph, "copier-t-1").input_digest
     assert graph.images[node(graph, "copier-t-1").images[-1]].copies == ("base-t-1",)
+
+
+def test_a_pinned_image_that_is_copied_from_counts() -> None:
+    spec = BuildSpec(image="x", copy=(CopyField(image="tools:1", source="/a", destination="/b"),))
+    copier = package("t/copier@1", spec)
+    before = digest([copier], "copier-t-1")
+    one, two = ({"tools:1": f"sha256:{number}"} for number in ("1" * 64, "2" * 64))
+    assert (
+        len({before, digest([copier], "copier-t-1", seeds=one), digest([copier], "copier-t-1", seeds=two)})
+        == 3
+    )
+    assert digest([BASE], "base-t-1", seeds=one) == digest([BASE], "base-t-1")
+    what = [item.what for item in think(tree([copier]), seeds={"x": "sha256:" + "0" * 64}).problems]
+    assert what == ["t/copier copies from tools:1, which no digest pins"]
+    assert not think(tree([copier]), seeds=one | {"x": "sha256:" + "0" * 64}).problems
+
+
+def test_the_digest_does_not_count_where_a_reference_stands() -> None:
+    here, there = (
+        package("t/top@1", BuildSpec(requires=(replace(ref("t/base@1"), origin=Origin("build.yaml", line)),)))
+        for line in (1, 2)
+    )
+    assert digest([BASE, here], "top-t-1") == digest([BASE, there], "top-t-1")
 
 
 def test_final_images_join_the_runtime_closure_in_order() -> None:
