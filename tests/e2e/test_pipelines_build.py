@@ -106,6 +106,9 @@ def test_workers_on_github_of_which_one_dies(tmp_path: Path, machines: Machines)
     assert f"green: built={len(run.built)}, failed=0, missing=0" in run.text, run.text[-20_000:]
     assert place.installed("testing") == contents(place)
 
+    again = place.act("push", "cosgen-testing", inline=True).check()
+    assert (again.built, again.rung) == ((), Counter())
+
 
 def test_a_static_pipeline_on_gitlab(tmp_path: Path, machines: Machines, node_tool: NodeTool) -> None:
     tool = node_tool("gitlab-ci-local")
@@ -123,6 +126,18 @@ def test_a_static_pipeline_on_gitlab(tmp_path: Path, machines: Machines, node_to
     assert set(second.built) == {"library", "app", "os"}
     assert second.rung == Counter(["library", "app", "os"])
     assert place.installed("testing") == contents(place, library="1.1")
+
+    state = place.state_of()
+    third = place.gitlab(tool, CI_PIPELINE_SOURCE="push").check()
+    assert (third.built, third.rung) == ((), Counter())
+    assert place.state_of() == state
+
+    by_hand = {"CI_PIPELINE_SOURCE": "web", "COSGEN_CHANNEL": "stable"}
+    place.gitlab(tool, "--manual", "stable:promote", **by_hand).check()
+    channels = place.state_of()[1]
+    assert channels["stable"] == channels["testing"] == state[1]["testing"]
+    assert place.installed("stable") == contents(place, library="1.1")
+    place.cosgen("repo", "fsck")
 
 
 def test_workers_on_gitlab_of_which_one_dies(
