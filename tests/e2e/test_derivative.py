@@ -1,13 +1,13 @@
 """A derivative on a published foundation, from `cosgen init --from` to a container that follows its channel.
 
-Real are the registry, the S3 server, the engine and act. Stood in for is what the forge itself does: its artifact
+Real are the registry, the S3 server, the engine, act and gitlab-ci-local. Stood in for is what the forge itself does: its artifact
 actions are files on the disk, logins and the installation of cosgen do nothing.
 """
 
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tests.s3_engines import S3Server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
+NodeTool = Callable[[str], tuple[str, ...]]
 ON_BASE = '[{name: base, category: distro, version: ">=0"}]'
 
 
@@ -171,8 +172,11 @@ def start(world: World, foundation: Project) -> Project:
     config = (own.root / "cosgen.yaml").read_text()
     assert f"cache: {world.registry}/acme/cache" in config
     (own.root / "cosgen.yaml").write_text(
-        config.replace(f"images: {world.registry}/acme ", f"images: {own.images} ").replace(
-            "providers: [github, gitlab]", "providers: [github]\n  variables: {COSGEN_BUILD_NETWORK: host}"
+        config.replace(f"images: {world.registry}/acme ", f"images: {own.images} ")
+        .replace("shape: auto", "shape: static")
+        .replace(
+            "providers: [github, gitlab]",
+            "providers: [github, gitlab]\n  variables: {COSGEN_BUILD_NETWORK: host}",
         )
     )
     above = 'requires: [{name: lib, category: system, version: ">=0"}]\n'
@@ -215,15 +219,7 @@ def act(project: Project, event: str, workflow: str) -> str:
     stands["actions/upload-artifact"] = stands["actions/upload-pages-artifact"] = FAKES / "upload_artifact"
     stands["actions/download-artifact"] = FAKES / "download_artifact"
     del stands["actions/checkout"]
-    fakes = project.world.root / "bin"
-    fakes.mkdir(exist_ok=True)
-    (fakes / "pip").write_text("#!/bin/sh\nexit 0\n")
-    (fakes / "pip").chmod(0o755)
-    environment = project.world.environment | {
-        "COSGEN_TEST_ARTIFACTS": str(state / "artifacts"),
-        "PATH": f"{fakes}:{project.world.environment['PATH']}",
-    }
-    del environment["GITHUB_ACTIONS"]
+    environment = pipeline_environment(project) | {"COSGEN_TEST_ARTIFACTS": str(state / "artifacts")}
     command = [str(BIN / "act"), event, "-W", str(copy), "--no-cache-server"]
     command += ["-P", "ubuntu-24.04=-self-hosted", "--action-cache-path", str(state / "actions")]
     for name, folder in stands.items():
@@ -233,6 +229,48 @@ def act(project: Project, event: str, workflow: str) -> str:
         command += ["--env", f"{name}={environment[name]}"]
     reference = f"acme/os/.github/workflows/{workflow}.yml@refs/heads/main"  # act does not tell it
     command += ["--env", f"GITHUB_WORKFLOW_REF={reference}"]
+    return run_bounded(project, command, environment)
+
+
+def gitlab(project: Project, tool: Sequence[str]) -> str:
+    """Run what a push starts on GitLab; return what the jobs printed."""
+    command = [*tool, "--force-shell-executor", "--shell-isolation", "--no-color", "--no-artifacts-to-source"]
+    given = {
+        **project.world.s3.environment(),
+        "CI_PIPELINE_SOURCE": "push",
+        "CI_CONFIG_REF_URI": "gitlab.example.org/acme/os//.gitlab-ci.yml@refs/heads/main",
+        "CI_PROJECT_URL": "https://gitlab.example.org/acme/os",
+        "GITLAB_CI": "true",
+        "DOCKER_CONFIG": ".docker",
+        "COSGEN_REGISTRY_USER": "anybody",
+        "COSGEN_REGISTRY_PASSWORD": "any",
+    }
+    for name, value in given.items():
+        command += ["--variable", f"{name}={value}"]
+    return run_bounded(project, command, pipeline_environment(project))
+
+
+def images_made(world: World) -> set[str]:
+    """Return the packages whose images the engine has in the derivative's cache."""
+    label = '{{index .Config.Labels "org.cosgen.package"}}'
+    images = world.engine.run("image", "ls", "--quiet", f"{world.registry}/acme/cache").split()
+    told = (world.engine.run("image", "inspect", "--format", label, image) for image in images)
+    return {human.strip().partition("@")[0] for human in told}
+
+
+def pipeline_environment(project: Project) -> dict[str, str]:
+    """Return the environment of a forge's machine, where cosgen is installed already."""
+    fakes = project.world.root / "bin"
+    fakes.mkdir(exist_ok=True)
+    (fakes / "pip").write_text("#!/bin/sh\nexit 0\n")
+    (fakes / "pip").chmod(0o755)
+    environment = project.world.environment
+    del environment["GITHUB_ACTIONS"]
+    return environment | {"PATH": f"{fakes}:{environment['PATH']}"}
+
+
+def run_bounded(project: Project, command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Run a pipeline for at most two minutes; return what it printed."""
     done = subprocess.run(
         ["timeout", "-s", "KILL", "120", *command],
         cwd=project.root,
@@ -246,8 +284,11 @@ def act(project: Project, event: str, workflow: str) -> str:
     return done.stdout
 
 
-def test_a_derivative_takes_what_the_foundation_built(world: World, foundation: Project) -> None:
+def test_a_derivative_takes_what_the_foundation_built(
+    world: World, foundation: Project, node_tool: NodeTool
+) -> None:
     require_act()
+    gitlab_ci_local = node_tool("gitlab-ci-local")
     own = start(world, foundation)
     assert "requires_final_images" not in (own.root / "packages/hello/build.yaml").read_text()
     seeds = json.loads((own.root / "cosgen.lock").read_text())["seeds"]
@@ -276,10 +317,7 @@ def test_a_derivative_takes_what_the_foundation_built(world: World, foundation: 
         *("image", "ls", "--filter", "label=org.cosgen.package", "--format", "{{.Repository}}")
     )
     assert f"{world.registry}/acme/cache" in labels
-    for image in world.engine.run("image", "ls", "--quiet", f"{world.registry}/acme/cache").split():
-        label = '{{index .Config.Labels "org.cosgen.package"}}'
-        human = world.engine.run("image", "inspect", "--format", label, image).strip().partition("@")[0]
-        assert human in {*packages, ""}, "an image of the foundation was built here"
+    assert images_made(world) <= {*packages, ""}, "an image of the foundation was built here"
 
     # a container of the image has everything, the override in place of the foundation's, its own channel
     first = own.tag("testing")
@@ -302,9 +340,13 @@ def test_a_derivative_takes_what_the_foundation_built(world: World, foundation: 
     own.package("hello", "apps", (own.root / "packages/hello/build.yaml").read_text(), version="0.2.0")
     definition = own.root / "packages" / "os" / "definition.yaml"
     definition.write_text(definition.read_text().replace("0.1.0", "0.2.0"))
-    packages, built = own.build()
-    assert built == {"apps/hello", "system/acme"}, packages
-    own.publish("hello anew")
+    commit(own, "Renew hello")
+    world.forget(f"{world.registry}/acme/cache")
+    before = own.tag("testing")
+    log = gitlab(own, gitlab_ci_local)
+    assert own.tag("testing") != before, log[-5000:]
+    assert images_made(world) == {"apps/hello", "system/acme"}, "on GitLab only what changed is built"
+    assert own.build()[1] == set(), "all that the pipeline built is found again"
     own.run("channel", "promote", "testing", "stable")
     own.run("image", "push", "--channel", "stable")
     assert own.tag("stable") not in {None, old}
