@@ -13,8 +13,9 @@ A build writes, beside each other in the output folder (stem = the package's fin
 import hashlib
 import json
 import os
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from cosgen.errors import Problem, VerificationError
 
 RECORD_SUFFIX = ".artifact.json"
 RECORD_SCHEMA = 1
+_SHORT_TEXT = 40  # characters
 PARTIAL_PREFIX = ".partial-"  # files under way; left behind only by a killed process
 
 
@@ -64,7 +66,7 @@ class ArtifactRecord:
 
     def to_json(self) -> str:
         """Return the record as canonical JSON (sorted keys, one trailing newline)."""
-        mappings = {name: dict(getattr(self, name)) for name in ("definition", "inputs", "build")}
+        mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
         data = asdict(self) | mappings
         return json.dumps(data, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
 
@@ -80,14 +82,16 @@ class ArtifactRecord:
             raise ValueError(f"not an artifact record of schema {RECORD_SCHEMA}")
         try:
             references = {name: FileRef(**data[name]) for name in _REFERENCES}
+            mappings = {name: _shared(data[name]) for name in _MAPPINGS if name in data}
             fields = {
                 **data,
                 **references,
+                **mappings,
                 "files": tuple(data["files"]),
-                "needs": tuple(data.get("needs", ())),
+                "needs": tuple(map(sys.intern, data.get("needs", ()))),
             }
             return cls(**fields)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an artifact record: {error}") from error
 
     @property
@@ -97,6 +101,16 @@ class ArtifactRecord:
 
 
 _REFERENCES = ("archive", "metadata", "sbom", "provenance")
+_MAPPINGS = ("definition", "inputs", "build")
+
+
+def _shared(mapping: Mapping[str, object]) -> dict[str, object]:
+    """Return a mapping whose short texts are kept once for all records: a hundred thousand have the same."""
+    return {sys.intern(key): _shared_text(value) for key, value in mapping.items()}
+
+
+def _shared_text(value: object) -> object:
+    return sys.intern(value) if isinstance(value, str) and len(value) <= _SHORT_TEXT else value
 
 
 def record_name(fingerprint: str) -> str:
@@ -165,19 +179,32 @@ def read_records(folder: Path) -> tuple[ArtifactRecord, ...]:
         VerificationError: With every record that cannot be read and every file that is missing, has another
             size or other bytes.
     """
-    records: list[ArtifactRecord] = []
     problems: list[Problem] = []
-    for path in sorted(folder.glob(f"*{RECORD_SUFFIX}")):
-        try:
-            record = ArtifactRecord.from_json(path.read_text("utf-8", "surrogateescape"))
-        except (OSError, ValueError) as error:
-            problems.append(problem("CG490", f"{path.name}: {error}"))
-            continue
-        problems.extend(check_record(folder, record))
-        records.append(record)
+    records = sorted(iterate_records(folder, problems), key=lambda record: record.fingerprint)
     if problems:
         raise VerificationError(*problems)
-    return tuple(sorted(records, key=lambda record: record.fingerprint))
+    return tuple(records)
+
+
+def iterate_records(folder: Path, problems: list[Problem]) -> Iterator[ArtifactRecord]:
+    """Yield the records of a folder one by one, in the order of their files' names; the bad ones are told.
+
+    Args:
+        folder: Where artifacts are.
+        problems: Gets what is wrong with records and with the files they name.
+    """
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.endswith(RECORD_SUFFIX))
+    for name in names:
+        try:
+            record = ArtifactRecord.from_json((folder / name).read_text("utf-8", "surrogateescape"))
+        except (OSError, ValueError) as error:
+            problems.append(problem("CG490", f"{name}: {error}"))
+            continue
+        faults = check_record(folder, record)
+        problems.extend(faults)
+        if not faults:
+            yield record
 
 
 def check_record(folder: Path, record: ArtifactRecord) -> tuple[Problem, ...]:

@@ -31,7 +31,7 @@ from cosgen.repository.foundation_publish import (
     told_to_clients,
 )
 from cosgen.repository.from_registry import Trust, fetch_artifacts
-from cosgen.repository.incoming import incoming, read_folders, variants_of
+from cosgen.repository.incoming import read_builds
 from cosgen.repository.publish import PublishOptions, PublishReport, publish
 from cosgen.repository.publish_plan import Policy, PublishRequest
 from cosgen.repository.record import PackageRecord
@@ -148,11 +148,11 @@ def _on_foundations(request: PublishRequest, grounded: Grounded | None) -> Publi
 
 
 def _request(folders: tuple[Path, ...], channel: str, policy: Policy, plan: Plan | None) -> PublishRequest:
-    found = read_folders(folders)
+    builds = read_builds(folders)
     return PublishRequest(
         channel=channel,
-        variants={**_planned_variants(plan), **variants_of(found)},
-        packages=incoming(found),
+        variants={**_planned_variants(plan), **builds.variants},
+        packages=builds.packages,
         policy=policy,
         wanted=_wanted(plan),
     )

@@ -1,10 +1,12 @@
 """From folders of finished builds to what a publish takes in."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from cosgen.build.artifact import ArtifactRecord, FileRef, read_records
-from cosgen.errors import Problem, PublishError
+from cosgen.build.artifact import ArtifactRecord, FileRef, iterate_records
+from cosgen.errors import Problem, PublishError, VerificationError
 from cosgen.manifest.platform import Variant, find_arch
 from cosgen.repository import pool
 from cosgen.repository.attestation import attestation
@@ -12,65 +14,56 @@ from cosgen.repository.publish_plan import Incoming
 from cosgen.repository.record import ObjectRef, record_of
 from cosgen.storage.port import FilePayload
 
-Found = tuple[ArtifactRecord, Path]
+
+@dataclass(frozen=True, slots=True)
+class Builds:
+    """Finished builds as a publish takes them in."""
+
+    packages: tuple[Incoming, ...]  # sorted by flavor, architecture, fingerprint
+    variants: Mapping[str, tuple[Variant, str]]  # those they are for, with their OCI platforms, by key
 
 
-def read_folders(folders: Iterable[Path]) -> tuple[Found, ...]:
-    """Read the records of some folders and the folders in them; their files are verified by digest.
+def read_builds(folders: Iterable[Path]) -> Builds:
+    """Read the builds of some folders and the folders in them; their files are verified by digest.
+
+    Each record is let go before the next is read: a hundred thousand of them do not fit small machines.
 
     Raises:
-        PublishError: A folder is not there, or two builds of one package differ.
+        PublishError: A folder is not there, two builds of one package differ, or a build's platform is not
+            that of its architecture.
         VerificationError: A file is not what its record says.
     """
-    found: dict[tuple[str, str, str], Found] = {}
+    found: dict[tuple[str, str, str], Incoming] = {}
+    variants: dict[str, tuple[Variant, str]] = {}
     problems: list[Problem] = []
+    broken: list[Problem] = []
     for folder in sorted(_with_children(folders, problems)):
-        for record in read_records(folder):
-            key = (record.flavor, record.arch, record.fingerprint)
-            other = found.setdefault(key, (record, folder))
-            if other[0].archive.digest != record.archive.digest:
-                problems.append(_two_builds(record, other[1], folder))
+        for artifact in iterate_records(folder, broken):
+            key = (artifact.flavor, artifact.arch, artifact.fingerprint)
+            if key in found:
+                problems += _two_builds(artifact, found[key], folder)
+            elif _is_wrong_platform(artifact):
+                problems.append(_wrong_platform(artifact))
+            else:
+                found[key] = taken = incoming(artifact, folder)
+                variants[taken.variant] = (Variant(artifact.flavor, artifact.arch), artifact.platform)
+    if broken:
+        raise VerificationError(*broken, *problems)
     if problems:
         raise PublishError(*problems)
-    return tuple(found[key] for key in sorted(found))
+    return Builds(tuple(found[key] for key in sorted(found)), dict(sorted(variants.items())))
 
 
-def incoming(found: Iterable[Found]) -> tuple[Incoming, ...]:
-    """Make what a publish takes in; attestation bundles are hashed here, and packed again when they are sent.
-
-    Raises:
-        PublishError: A build's platform is not that of its architecture.
-    """
-    packages: list[Incoming] = []
-    problems: list[Problem] = []
-    for artifact, folder in found:
-        arch = find_arch(artifact.arch)
-        if arch is None or arch.oci != artifact.platform:
-            problems.append(_wrong_platform(artifact))
-            continue
-        bundle = attestation(artifact, folder)
-        key = pool.attestation_key(bundle.digest)
-        record = record_of(artifact, ObjectRef(key=key, digest=bundle.digest, size=bundle.size))
-        packages.append(
-            Incoming(
-                variant=Variant(artifact.flavor, artifact.arch).key,
-                record=record,
-                archive=_file(folder, artifact.archive),
-                attestation=bundle,
-            )
-        )
-    if problems:
-        raise PublishError(*problems)
-    return tuple(packages)
-
-
-def variants_of(found: Iterable[Found]) -> dict[str, tuple[Variant, str]]:
-    """Return the variants that some builds are for, with their OCI platforms, by key."""
-    variants = {}
-    for artifact, _ in found:
-        variant = Variant(artifact.flavor, artifact.arch)
-        variants[variant.key] = (variant, artifact.platform)
-    return dict(sorted(variants.items()))
+def incoming(artifact: ArtifactRecord, folder: Path) -> Incoming:
+    """Make what a publish takes in of one build; its attestation is hashed, and packed anew when sent."""
+    bundle = attestation(artifact, folder)
+    key = pool.attestation_key(bundle.digest)
+    return Incoming(
+        variant=Variant(artifact.flavor, artifact.arch).key,
+        record=record_of(artifact, ObjectRef(key=key, digest=bundle.digest, size=bundle.size)),
+        archive=_file(folder, artifact.archive),
+        attestation=bundle,
+    )
 
 
 def _with_children(folders: Iterable[Path], problems: list[Problem]) -> Iterator[Path]:
@@ -79,7 +72,8 @@ def _with_children(folders: Iterable[Path], problems: list[Problem]) -> Iterator
         if not folder.is_dir():
             problems.append(_no_folder(folder))
             continue
-        for path in (folder, *(child for child in folder.rglob("*") if child.is_dir())):
+        inner = (Path(place) / name for place, names, _ in os.walk(folder) for name in names)
+        for path in (folder, *inner):
             if path.resolve() not in seen:
                 seen.add(path.resolve())
                 yield path
@@ -97,12 +91,19 @@ def _no_folder(folder: Path) -> Problem:
     )
 
 
-def _two_builds(record: ArtifactRecord, first: Path, second: Path) -> Problem:
-    return Problem(
-        what=f"{record.fingerprint} was built twice, with different bytes: {first} and {second}",
-        fix="remove one of them",
-        id="CG531",
-    )
+def _two_builds(artifact: ArtifactRecord, first: Incoming, folder: Path) -> Iterator[Problem]:
+    if first.record.archive.digest != artifact.archive.digest:
+        place = first.archive.path.parent if isinstance(first.archive, FilePayload) else ""
+        yield Problem(
+            what=f"{artifact.fingerprint} was built twice, with different bytes: {place} and {folder}",
+            fix="remove one of them",
+            id="CG531",
+        )
+
+
+def _is_wrong_platform(artifact: ArtifactRecord) -> bool:
+    arch = find_arch(artifact.arch)
+    return arch is None or arch.oci != artifact.platform
 
 
 def _wrong_platform(artifact: ArtifactRecord) -> Problem:

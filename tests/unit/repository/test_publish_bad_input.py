@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cosgen.build.artifact import store_record
 from cosgen.errors import CosgenError, PublishError, VerificationError
-from cosgen.repository.incoming import incoming, read_folders, variants_of
+from cosgen.repository.incoming import read_builds
 from cosgen.repository.log import Commit
 from cosgen.repository.publish import PublishOptions, publish
 from cosgen.repository.publish_plan import Policy, PublishRequest
@@ -78,9 +79,9 @@ def published(store: Liar) -> tuple[Session, bytes]:
 
 
 def folder_request(folder: Path, policy: Policy = Policy.MERGE) -> PublishRequest:
-    found = read_folders([folder])
+    builds = read_builds([folder])
     return PublishRequest(
-        channel="testing", variants=variants_of(found), packages=incoming(found), policy=policy
+        channel="testing", variants=builds.variants, packages=builds.packages, policy=policy
     )
 
 
@@ -122,7 +123,7 @@ def test_a_truncated_artifact_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / record.archive.name
     archive.write_bytes(archive.read_bytes()[:-1])
     with pytest.raises(VerificationError):
-        read_folders([tmp_path])
+        read_builds([tmp_path])
 
 
 def test_swapped_artifacts_are_refused(tmp_path: Path) -> None:
@@ -132,7 +133,7 @@ def test_swapped_artifacts_are_refused(tmp_path: Path) -> None:
     first.write_bytes(second.read_bytes())
     second.write_bytes(data)
     with pytest.raises(VerificationError):
-        read_folders([tmp_path])
+        read_builds([tmp_path])
 
 
 def test_an_artifact_that_changes_after_it_was_read_is_refused(tmp_path: Path) -> None:
@@ -147,16 +148,16 @@ def test_an_artifact_that_changes_after_it_was_read_is_refused(tmp_path: Path) -
 
 
 def test_metadata_that_lies_about_its_platform_is_refused(tmp_path: Path) -> None:
-    record = replace(make_artifact(tmp_path, "lib"), platform="linux/arm64")
+    store_record(tmp_path, replace(make_artifact(tmp_path, "lib"), platform="linux/arm64"))
     with pytest.raises(PublishError, match="CG532"):
-        incoming([(record, tmp_path)])
+        read_builds([tmp_path])
 
 
 def test_two_different_builds_of_one_package_are_refused(tmp_path: Path) -> None:
     make_artifact(tmp_path / "a", "lib", content="one")
     make_artifact(tmp_path / "b", "lib", content="two")
     with pytest.raises(PublishError, match="CG531"):
-        read_folders([tmp_path])
+        read_builds([tmp_path])
 
 
 def test_a_requirement_nobody_meets_is_told_with_who_needs_it(tmp_path: Path) -> None:
