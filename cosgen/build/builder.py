@@ -1,7 +1,7 @@
 """Builds packages: decides what is done already, makes the images that are missing, extracts artifacts."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -375,13 +375,22 @@ class _Build:
         extracted = self._extracted.get(item)
         if extracted and (extracted.losses.changed or extracted.losses.deleted):
             names = [*extracted.losses.changed, *(f"{path} (deleted)" for path in extracted.losses.deleted)]
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             what = f"{human} changes what is beneath it, which its artifact does not tell: "
-            found.append(problem("CG468", what + ", ".join(map(readable, names[:3])) + more, warning=True))
+            found.append(problem("CG468", what + listed(list(map(readable, names))), warning=True))
         if extracted and extracted.losses.devices:
             what = f"{human}: left out {', '.join(extracted.losses.devices[:5])}"
             found.append(problem("CG469", what, warning=True))
+        if extracted and extracted.losses.privileges:
+            names = list(map(readable, extracted.losses.privileges))
+            what = f"{human} does not declare the privileges of {listed(names)}"
+            found.append(problem("CG458", what, origin=node.package.origin, warning=True))
         if node.package.spec.retrieve and extracted:
             what = f"{human} retrieves {', '.join(node.package.spec.retrieve)}"
             found.append(problem("CG457", what, origin=node.package.origin, warning=True))
         return tuple(found)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first three of some names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

@@ -18,6 +18,7 @@ from cosgen.build.index import IndexStore, LayerIndex, LowerView, index_layer
 from cosgen.build.luet_metadata import MetadataFacts, definition_fields, render_metadata
 from cosgen.build.member import readable
 from cosgen.build.packages import DistroPackage
+from cosgen.build.privileges import declared_privileges, keep_declared
 from cosgen.build.provenance import Builder, BuildFacts, Material, render_provenance
 from cosgen.build.rules import problem
 from cosgen.build.selection import Content, Losses, Picked, Selection, compile_filter, select
@@ -97,6 +98,9 @@ def extract(request: Extraction, reader: LayerReader, store: IndexStore) -> Extr
             store.keep(diff_id, index_layer(layers[diff_id]))
         lower = LowerView(_indexes(store, beneath))
         selection = select([layers[diff_id] for diff_id in above], lower, content)
+        declared = declared_privileges(request.node.package.definition.annotations)
+        if declared is not None:
+            selection = keep_declared(selection, declared)
         view = LowerView(_indexes(store, diff_ids))
         packages = _packages(view, lower, content)
         return _write_sets(request, selection, packages, view, request.image.way)
@@ -148,6 +152,7 @@ def _told(losses: Losses, way: str) -> dict[str, object]:
         ("changed", losses.changed),
         ("deleted", losses.deleted),
         ("devices", losses.devices),
+        ("privileges", losses.privileges),
     ):
         if paths:
             told[f"left_out_{name}"] = {

@@ -56,6 +56,13 @@ _RULES = (
         "Use `copy:` with a package instead of `retrieve:`.",
     ),
     Rule(
+        "CG458",
+        "Setuid, setgid and capabilities were taken off files that do not declare them",
+        "The package says with the annotation `cosgen.setuid` which files may give more rights than their "
+        "caller has, and these are not among them.",
+        "Add their paths to the annotation, or leave it so.",
+    ),
+    Rule(
         "CG460",
         "A pattern in `includes` or `excludes` is not a regular expression",
         "luet drops such a pattern without a word, and the artifact holds other files than asked for.",

@@ -52,6 +52,7 @@ class Losses:
     changed: tuple[str, ...] = ()  # files changed in place
     deleted: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()  # device nodes under /dev
+    privileges: tuple[str, ...] = ()  # files whose setuid, setgid or capabilities nobody declared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,18 @@ def test_changed_and_deleted_files_are_told_not_packed(built: Path) -> None:
     assert told["setuid"] == ["opt/delta/run", "opt/delta/sub/hard"]
 
 
+def test_privileges_stay_where_a_package_declares_them(built: Path) -> None:
+    found = members(built, "declared-test-1.0")
+    modes = {
+        name.rpartition("/")[2]: found[f"opt/declared/{name}"].mode
+        for name in ("may", "may-not", "set/group")
+    }
+    assert modes == {"may": 0o4755, "may-not": 0o755, "group": 0o2755}
+    told = record_of(built, "declared-test-1.0").build
+    assert told["left_out_privileges"] == {"count": 1, "first": ["opt/declared/may-not"]}
+    assert told["setuid"] == ["opt/declared/may", "opt/declared/set/group"]
+
+
 def test_files_of_prelude_are_not_part_of_the_delta(built: Path) -> None:
     assert list(members(built, "seed-base-1.0")) == ["etc/conf.d", "etc/seed-release", "srv", "srv/private"]
     private = members(built, "seed-base-1.0")["srv/private"]
@@ -130,7 +142,7 @@ def test_virtual_and_empty_packages_have_empty_artifacts(built: Path) -> None:
 
 def test_every_artifact_set_agrees_with_its_record(built: Path) -> None:
     records = read_records(built)
-    assert len(records) == 12
+    assert len(records) == 13
     for record in records:
         bill = json.loads((built / record.sbom.name).read_text())
         assert bill["specVersion"] == "1.6"
