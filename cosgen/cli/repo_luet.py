@@ -15,7 +15,6 @@ from cosgen.repository.client_address import ChannelAddress
 from cosgen.repository.client_config import Generation, client_files
 from cosgen.repository.client_source import ProjectFacts, channel_address
 from cosgen.repository.client_system import Follow, system_files
-from cosgen.repository.diff import SnapshotDiff, diff
 from cosgen.repository.import_luet import import_repository
 from cosgen.repository.reader import open_repository
 from cosgen.storage.open import open_store
@@ -37,12 +36,7 @@ def diff_snapshots(
     opened = open_session(options, storage, single_writer=single_writer)
     repository = open_repository(opened.session.store, opened.session)
     old, new = repository.snapshot(before), repository.snapshot(after)
-    found: dict[str, SnapshotDiff] = {}
-    for variant in sorted({*old.variants, *new.variants}):
-        sides = [
-            repository.packages(side, variant) if variant in side.variants else () for side in (old, new)
-        ]
-        found[variant] = diff(*sides)
+    found = {key: repository.difference(old, new, key) for key in sorted({*old.variants, *new.variants})}
     if as_json:
         click.echo(json.dumps({key: item.to_json() for key, item in found.items()}, indent=1, sort_keys=True))
     else:

@@ -99,6 +99,7 @@ def diff(
     before: Iterable[PackageRecord],
     after: Iterable[PackageRecord],
     *,
+    shared: int = 0,
     components: tuple[Iterable[Component], Iterable[Component]] | None = None,
 ) -> SnapshotDiff:
     """Compare two snapshots of a variant.
@@ -106,6 +107,7 @@ def diff(
     Args:
         before: Packages of the first, any order.
         after: Packages of the second, any order.
+        shared: Package versions that both have alike and that are not given.
         components: What the bills of materials of both list, when that is to be compared too.
     """
     old, new = _by_fingerprint(before), _by_fingerprint(after)
@@ -115,7 +117,7 @@ def diff(
     return SnapshotDiff(
         packages=tuple(_change(name, grouped_old[name], grouped_new[name], touched) for name in names),
         components=_component_changes(*components) if components else (),
-        same=len(old.keys() & new.keys() - touched),
+        same=shared + len(old.keys() & new.keys() - touched),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from cosgen.errors import Problem, PublishError
 from cosgen.repository.codec import Json
 from cosgen.repository.commit import read_tail
+from cosgen.repository.diff import SnapshotDiff, diff
 from cosgen.repository.log import ChannelState, Commit, Step, read_commit
 from cosgen.repository.places import find_place
 from cosgen.repository.record import ObjectRef, PackageRecord
@@ -16,6 +17,7 @@ from cosgen.repository.snapshot import (
     load_records,
     load_snapshot,
     name_number,
+    shared_shards,
 )
 from cosgen.storage.port import Store
 
@@ -82,6 +84,21 @@ class Repository:
     def packages(self, snapshot: Snapshot, variant: str) -> Iterator[PackageRecord]:
         """Yield the packages of a variant, shard by shard; the order is the same every time."""
         return load_records(self.session.patient, self.variant(snapshot, variant))
+
+    def difference(self, before: Snapshot, after: Snapshot, variant: str) -> SnapshotDiff:
+        """Compare a variant of two snapshots, reading only the shards that they do not share."""
+        old, new = before.variants.get(variant), after.variants.get(variant)
+        shared = shared_shards(old, new)
+        olds, news = (list(self._packages_outside(shared, index)) if index else [] for index in (old, new))
+        return diff(olds, news, shared=old.packages - len(olds) if old else 0)
+
+    def _packages_outside(self, shards: frozenset[str], index: VariantIndex) -> Iterator[PackageRecord]:
+        rest = {
+            number
+            for number, shard in zip(index.numbers, index.shards, strict=True)
+            if shard.key not in shards
+        }
+        return load_records(self.session.patient, index, rest.__contains__)
 
     def record(self, snapshot: Snapshot, variant: str, fingerprint: str) -> PackageRecord | None:
         """Return one package by its fingerprint (`name-category-version`); None when it is not there."""

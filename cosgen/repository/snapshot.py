@@ -116,6 +116,13 @@ def shard_count(packages: int) -> int:
     return next((count for limit, count in _SHARD_STEPS if packages <= limit), _MOST_SHARDS)
 
 
+def shared_shards(one: VariantIndex | None, other: VariantIndex | None) -> frozenset[str]:
+    """Return the keys of the shards that both variants have; no package in them differs."""
+    if one is None or other is None or one.shard_count() != other.shard_count():
+        return frozenset()
+    return frozenset(shard.key for shard in one.shards) & frozenset(shard.key for shard in other.shards)
+
+
 def shard_number(record: PackageRecord, count: int) -> int:
     """Return the shard of a package: all versions of a `category/name` are in one."""
     return name_number(record.category, record.name, count)

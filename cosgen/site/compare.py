@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from cosgen.manifest.version import sort_key
 from cosgen.repository.diff import PackageChange, diff
 from cosgen.repository.record import PackageRecord
-from cosgen.repository.snapshot import Snapshot, VariantIndex
+from cosgen.repository.snapshot import Snapshot, VariantIndex, shared_shards
 from cosgen.site.bill import Bill, Bills
 from cosgen.site.model import Change, ComponentChange, Diff
 
@@ -27,7 +27,7 @@ def compare(before: Snapshot, after: Snapshot, load: Load, bills: Bills) -> Diff
     pairs: list[tuple[str, _Pair]] = []
     for key in sorted({*before.variants, *after.variants}):
         old, new = before.variants.get(key), after.variants.get(key)
-        common = _keys(old) & _keys(new) if _same_layout(old, new) else frozenset()
+        common = shared_shards(old, new)
         olds, news = list(load(old, common)) if old else [], list(load(new, common)) if new else []
         changes = diff(olds, news).packages
         for change in changes:
@@ -44,14 +44,6 @@ def compare(before: Snapshot, after: Snapshot, load: Load, bills: Bills) -> Diff
         variants=tuple(sorted({*before.variants, *after.variants})),
         uncompared=uncompared,
     )
-
-
-def _same_layout(old: VariantIndex | None, new: VariantIndex | None) -> bool:
-    return old is not None and new is not None and old.shard_count() == new.shard_count()
-
-
-def _keys(index: VariantIndex | None) -> frozenset[str]:
-    return frozenset(ref.key for ref in index.shards) if index else frozenset()
 
 
 def _merge(found: dict[tuple[str, str, str], Change], change: PackageChange, variant: str) -> None:
