@@ -76,6 +76,7 @@ signing: {{required: true}}
 ci:
   providers: [github, gitlab]
   shape: {shape}
+  site: {site}
   workers: 2
   variables: {{COSGEN_BUILD_NETWORK: host, COSGEN_WORKER_PATIENCE: "6", AWS_ENDPOINT_URL_STS: "{endpoint}"}}
   oidc: {{{oidc}}}
@@ -157,7 +158,14 @@ class Derivative:
     """The project in its own folder, with its keys and its forge."""
 
     def __init__(
-        self, root: Path, machines: Machines, *, name: str, shape: str, by_role: bool = False
+        self,
+        root: Path,
+        machines: Machines,
+        *,
+        name: str,
+        shape: str,
+        site: str = "pages",
+        by_role: bool = False,
     ) -> None:
         """Write it, make and publish its keys, emit its pipelines, commit.
 
@@ -166,6 +174,7 @@ class Derivative:
             machines: What its jobs reach.
             name: Of its place in the registry; the same name never twice, or caches mix.
             shape: Of the pipelines.
+            site: Where its release documentation goes.
             by_role: Jobs take a role of AWS by their identity, in place of keys.
         """
         self.machines = machines
@@ -176,7 +185,7 @@ class Derivative:
         self.bucket = machines.s3.new_bucket()
         for folder in (self.root, self.state / "artifacts", self.state / "home"):
             folder.mkdir(parents=True)
-        self._write(shape)
+        self._write(shape, site)
         self._write_pip()
         if by_role:
             self._set_policy()
@@ -190,7 +199,7 @@ class Derivative:
 
     # --- the project -----------------------------------------------------------------------------------
 
-    def _write(self, shape: str) -> None:
+    def _write(self, shape: str, site: str) -> None:
         machines = self.machines
         self.write(
             "cosgen.yaml",
@@ -200,6 +209,7 @@ class Derivative:
                 bucket=self.bucket,
                 name=self.name,
                 shape=shape,
+                site=site,
                 oidc=f'role: "{ROLE}", region: us-east-1' if self.by_role else "",
             ),
         )
@@ -414,6 +424,12 @@ class Derivative:
     def public(self) -> str:
         """Where anybody reads the repository."""
         return f"{self.machines.s3.endpoint}/{self.bucket}/repo"
+
+    def stored_page(self, path: str) -> str:
+        """Return a page of the site that lies beside the repository."""
+        page = self.machines.s3.client().get_object(Bucket=self.bucket, Key=f"repo/{path}")
+        assert page["ContentType"] == "text/html; charset=utf-8"
+        return str(page["Body"].read(), "utf-8")
 
     def state_of(self) -> tuple[int, dict[str, str]]:
         """Return the number of the last commit, and the snapshot of each channel."""

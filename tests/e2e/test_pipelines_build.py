@@ -93,7 +93,7 @@ def held(machines: Machines, name: str, start: Callable[[], Run]) -> Iterator[Fu
 
 
 def test_workers_on_github_of_which_one_dies(tmp_path: Path, machines: Machines) -> None:
-    place = Derivative(tmp_path, machines, name="github-workers", shape="workers")
+    place = Derivative(tmp_path, machines, name="github-workers", shape="workers", site="storage")
     with held(machines, "kernel", lambda: place.act("push", "cosgen-testing", inline=True)) as pending:
         home = kill_worker(1)
         shutil.rmtree(
@@ -105,6 +105,8 @@ def test_workers_on_github_of_which_one_dies(tmp_path: Path, machines: Machines)
     assert ("── my-os: testing/build, wave 2" in run.text) == bool(lost), run.text[-20_000:]
     assert f"green: built={len(run.built)}, failed=0, missing=0" in run.text, run.text[-20_000:]
     assert place.installed("testing") == contents(place)
+    assert "testing" in place.stored_page("index.html")
+    assert "library" in place.stored_page("packages/system/library.html")
 
     again = place.act("push", "cosgen-testing", inline=True).check()
     assert (again.built, again.rung) == ((), Counter())
@@ -145,7 +147,9 @@ def test_workers_on_gitlab_of_which_one_dies(
 ) -> None:
     tool = node_tool("gitlab-ci-local")
     machines = replace(machines, s3=moto_s3)
-    place = Derivative(tmp_path, machines, name="gitlab-workers", shape="workers", by_role=True)
+    place = Derivative(
+        tmp_path, machines, name="gitlab-workers", shape="workers", site="storage", by_role=True
+    )
 
     with held(machines, "kernel", lambda: place.gitlab(tool, CI_PIPELINE_SOURCE="push")) as pending:
         kill_worker(1)
@@ -157,3 +161,4 @@ def test_workers_on_gitlab_of_which_one_dies(
     again = place.gitlab(tool, CI_PIPELINE_SOURCE="push").check()
     assert (again.built, again.rung) == ((), Counter())
     assert place.installed("testing") == contents(place)
+    assert "testing" in place.stored_page("index.html")
