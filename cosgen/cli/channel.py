@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import click
 
 from cosgen.cli.context import ProjectOptions, project_options
+from cosgen.cli.group import Group
 from cosgen.cli.store import Opened, open_session, storage_options
 from cosgen.graph.plan_summary import counted
 from cosgen.repository import channel as moves
@@ -15,7 +16,7 @@ from cosgen.repository.publish import PublishOptions
 from cosgen.repository.reader import open_repository
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Look at channels and move them; every move is a commit in the log."""
 

@@ -14,6 +14,7 @@ from cosgen.cli.ci_calls import CALLS, load_sound
 from cosgen.cli.ci_forge import doctor, open_request
 from cosgen.cli.context import ProjectOptions, project_options, source_date_epoch
 from cosgen.cli.emitting import FOLDERS, Emitter, present_files, proxy_text
+from cosgen.cli.group import Group
 from cosgen.cli.unchanged import Memory, cache_folder, matches
 from cosgen.errors import DriftError, ManifestError, Problem
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SHAPES = ("auto", "static", "chunks", "workers", "child")
 
 
-class _ProvidersOrCommand(click.Group):
+class _ProvidersOrCommand(Group):
     """Takes `cosgen ci github` as an argument, and `cosgen ci outputs` as a command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from cosgen.cli.context import (
     source_date_epoch,
     tell_problems,
 )
+from cosgen.cli.group import Group
 from cosgen.cli.store import Opened, open_session, storage_options
 from cosgen.errors import ManifestError, Problem, PublishError, VerificationError
 from cosgen.manifest.config import ProjectConfig
@@ -46,7 +47,7 @@ Example:
 """
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Deliver upgrades as container images, tagged by channel."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cosgen.cli.context import ProjectOptions, project_options, tell_problems
+from cosgen.cli.group import Group
 from cosgen.cli.store import (
     Opened,
     key_sources,
@@ -45,7 +46,7 @@ _KEY = click.option(
 _OUTPUT = click.option("--output", type=click.Path(file_okay=False, path_type=Path), default=Path("keys"))
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Make and rotate signing keys, refresh signatures."""
 

@@ -6,6 +6,7 @@ import sys
 import click
 
 from cosgen.cli.context import ProjectOptions, project_options, tell_problems
+from cosgen.cli.group import Group
 from cosgen.cli.repo_luet import commands
 from cosgen.cli.store import DEFAULT_GRACE_DAYS, Opened, open_session, storage_options
 from cosgen.errors import Severity, VerificationError
@@ -21,7 +22,7 @@ from cosgen.storage.local import FolderStore
 _DOCUMENTS = ("bucket", "publisher", "collector", "cors", "lifecycle", "headers")
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Look at, compare, verify, collect and copy a repository."""
 

@@ -8,6 +8,7 @@ import click
 
 from cosgen import __version__
 from cosgen.cli.context import ProjectOptions, project_options
+from cosgen.cli.group import Group
 from cosgen.cli.store import Opened, open_session, storage_options
 from cosgen.errors import CosgenError
 from cosgen.manifest.config import ProjectConfig
@@ -37,7 +38,7 @@ _DOCS = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Build and preview the release documentation."""
 

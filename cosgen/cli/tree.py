@@ -9,6 +9,7 @@ import click
 
 from cosgen.cli.context import ProjectOptions, project_options, source_date_epoch
 from cosgen.cli.foundations import Grounded, load_grounded
+from cosgen.cli.group import Group
 from cosgen.errors import ManifestError, Problem, Rule, Severity
 from cosgen.graph.draw import FORMATS, draw_graph
 from cosgen.graph.graph import think_variant
@@ -53,7 +54,7 @@ _LISTS = ("prelude", "steps", "env", "retrieve", "includes", "excludes")
 _FLAGS = ("unpack", "requires_final_images")
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """List, show, and draw the packages of the trees."""
 
