@@ -45,13 +45,13 @@ def _lint_spec(node: Node, seeds: Mapping[str, str]) -> Iterator[Problem]:
     package, spec = node.package, node.package.spec
     if spec.image and spec.requires and not spec.requires_final_images:
         what = f"{package.human} starts from {spec.image}; its build requirements are not used"
-        yield warning("CG408", what, origin=package.origin)
+        yield warning("CG408", what, origin=package.where_key("requires"))
     starts = (spec.image,) if spec.image and not spec.requires_final_images else ()
-    for verb, images in (("starts", starts), ("copies", foreign_copies(spec))):
+    for verb, key, images in (("starts", "image", starts), ("copies", "copy", foreign_copies(spec))):
         for image in dict.fromkeys(images):
             if "@sha256:" not in image and image not in seeds:
                 what = f"{package.human} {verb} from {image}, which no digest pins"
-                yield warning("CG411", what, origin=package.origin)
+                yield warning("CG411", what, origin=package.where_key(key))
 
 
 def _lint_chain(node: Node, nodes: Mapping[Fingerprint, Node]) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """The package tree of one variant, read, rendered and decoded into one frozen value."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -62,9 +63,19 @@ class Package:
     def where(self, reference: Definition) -> Origin:
         """Return where a reference to another package is written; where this one is when nobody knows."""
         at = reference.origin or self.origin
-        if at.path not in (f"{self.directory}/build.yaml", "build.yaml"):
+        if at.path != self._build_path:
             return at
         return locate_line(at.path, self.template, self.rendered, at.line, at.column)
+
+    def where_key(self, key: str) -> Origin:
+        """Return where build.yaml writes a key; where the package is when no line of it, or several, do."""
+        lines = enumerate(self.template.split("\n"), 1)
+        found = [number for number, line in lines if re.match(rf"{re.escape(key)}\s*:", line)]
+        return Origin(self._build_path, found[0]) if len(found) == 1 else self.origin
+
+    @property
+    def _build_path(self) -> str:
+        return "build.yaml" if self.directory == "." else f"{self.directory}/build.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,3 +129,11 @@ def test_a_name_that_cannot_stand_in_a_pipeline_is_an_error_once_there_are_pipel
     assert run("ci", "github", "--project", project).code == 0
     write(project, package("-a/one", SEED + STEPS))
     assert "CG101" in run("check", "--project", project).err
+
+
+def test_what_a_build_starts_from_and_copies_is_shown_at_its_key(project: Path) -> None:
+    build = '{{ $image := "busybox:1" }}\ncopy:\n- {image: alpine:3, source: /a, destination: /b}\nimage: "{{ $image }}"\n'
+    write(project, package("a/one", build))
+    ran = run("check", "--project", project)
+    assert "a/one starts from busybox:1, which no digest pins\n  --> packages/a/one/build.yaml:4:1" in ran.err
+    assert "a/one copies from alpine:3, which no digest pins\n  --> packages/a/one/build.yaml:2:1" in ran.err
