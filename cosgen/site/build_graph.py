@@ -159,6 +159,6 @@ def _node(node: GraphNode, place: tuple[float, float], base: str, *, hot: bool) 
         f"<title>{escape_line(node.human)} {escape_line(told)}</title>"
         f'<rect class="{"hot" if hot else "box"}" x="{x:g}" y="{y:g}" '
         f'width="{_WIDE}" height="{_HIGH}" rx="7"/>'
-        f'<text x="{x + 9:g}" y="{y + 16:g}">{escape_line(clip(node.human, 25))}</text>'
+        f'<text x="{x + 9:g}" y="{y + 16:g}">{escape_line(clip(node.human, 22))}</text>'
         f'<text class="soft" x="{x + 9:g}" y="{y + 31:g}">{escape_line(clip(told, 30))}</text></a>'
     )
