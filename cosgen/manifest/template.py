@@ -27,6 +27,7 @@ from cosgen.manifest.functions import (
     guarded,
     has_any_key_map,
 )
+from cosgen.manifest.go_toml import to_toml
 from cosgen.manifest.go_yaml import from_yaml, from_yaml_array, to_yaml
 from cosgen.manifest.scalars import Scalar
 from cosgen.manifest.template_text import CALL, DEFINE, PIECE, outside_definitions, skeleton_of
@@ -250,7 +251,8 @@ def _function_table(settings: TemplateSettings, bounds: Bounds) -> dict[str, Fun
     extra = function_map(include=_unused, tpl=_unused, required=_unused, fail=_unused)
     functions: dict[str, Function] = {
         **sprig,
-        **{name: extra[name] for name in ("toToml", "fromJson", "fromJsonArray")},
+        **{name: extra[name] for name in ("fromJson", "fromJsonArray")},
+        "toToml": _to_toml,
         "toYaml": _to_yaml,
         "fromYaml": from_yaml,
         "fromYamlArray": from_yaml_array,
@@ -265,7 +267,17 @@ def _function_table(settings: TemplateSettings, bounds: Bounds) -> dict[str, Fun
 def _to_yaml(value: object) -> str:
     if has_any_key_map(value):
         return ""
-    return to_yaml(value, lambda item: item is None or item is INVALID or item is UNTYPED_NIL)
+    return to_yaml(value, _is_nothing)
+
+
+def _to_toml(value: object) -> str:
+    if has_any_key_map(value):
+        raise TypeError("toToml cannot write maps of definition.yaml and values files; use `dict`")
+    return to_toml(value, _is_nothing)
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or value is INVALID or value is UNTYPED_NIL
 
 
 def _unused(*_: object) -> str:

@@ -46,6 +46,14 @@ def render(
         ("{{ if .Values.nope }}a{{ else }}b{{ end }}{{ with .Values.nope }}a{{ else }}b{{ end }}", "bb"),
         ("{{ not .Values.nope }}{{ quote .Values.nope }}", "true"),
         ('{{ keys (dict "b" 1 "a" 2) }}', "[a b]"),
+        (
+            '{{ dict "t" (dict "k" 1.0 "u" (dict "b" true)) "s" "a\\"b" "n" nil "l" (list 1 "x") "a b" 2 | toToml }}',
+            '"a b" = 2\nl = [1, "x"]\ns = "a\\"b"\n\n[t]\n  k = 1.0\n  [t.u]\n    b = true\n',
+        ),
+        (
+            '{{ dict "p" (list (dict "n" "a") (dict "n" "b")) "e" (list) | toToml }}',
+            'e = []\n\n[[p]]\n  n = "a"\n\n[[p]]\n  n = "b"\n',
+        ),
         ('{{ (semver "1.2.3").Minor }}', "2"),
         ('{{ $_ := set .Values "new" "v" }}{{ .Values.new }}', "v"),
         ('{{ "{{" }}', "{{"),
