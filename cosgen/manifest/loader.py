@@ -82,9 +82,7 @@ def load_project(
     problems += [problem for overlay in sources.overlays.values() for problem in overlay.problems]
     if not config.trees:
         problems.append(
-            missing(
-                "there is no package tree", "make a folder `packages`, or name `trees` in cosgen.yaml", CONFIG
-            )
+            missing("there is no package tree", "run `cosgen init`, or name `trees` in cosgen.yaml", CONFIG)
         )
     return Project(
         config=config,
