@@ -3,13 +3,14 @@
 The stand-in does what create-repo does, with the same libraries as ours: it reads every package's metadata file,
 writes every definition to disk, and packs tree and index anew, whatever changed. luet itself needs 2.4 ms a package
 (11.9-16.6 s for 5,000 of them on two cores), the stand-in less, so the ratios asserted here are on the safe side.
+They are ratios of one run: how fast the machine is, and how busy, moves both sides.
 """
 
 import json
 import tarfile
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,17 @@ def timed(work: Callable[[], IndexReport], best_of: int = 3) -> tuple[float, Ind
     return min(seconds), report
 
 
-def stand_in(metadata: Path, work: Path) -> float:
+def stand_in(records: Sequence[PackageRecord], work: Path) -> float:
+    """Return the seconds that the stand-in takes for some packages."""
+    metadata = work / "metadata"
+    metadata.mkdir()
+    for record in records:
+        document = {
+            "compilespec": {"package": record.definition},
+            "files": record.files,
+            "path": record.archive_name,
+        }
+        (metadata / f"{record.fingerprint}.metadata.yaml").write_text(json.dumps(document))
     started = time.perf_counter()
     entries = []
     for path in sorted(metadata.glob("*.metadata.yaml")):
@@ -95,16 +106,7 @@ def stand_in(metadata: Path, work: Path) -> float:
 @pytest.mark.slow
 def test_five_thousand_packages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = records_of(PACKAGES)
-    metadata = tmp_path / "metadata"
-    metadata.mkdir()
-    for record in records:
-        document = {
-            "compilespec": {"package": record.definition},
-            "files": record.files,
-            "path": record.archive_name,
-        }
-        (metadata / f"{record.fingerprint}.metadata.yaml").write_text(json.dumps(document))
-    naive = stand_in(metadata, tmp_path)
+    naive = stand_in(records, tmp_path)
     shards = shards_of(records)
     cold, first = timed(lambda: build_index(shards))
     changed = shards_of([*records[:-1], one(PACKAGES - 1, "2.0")])
@@ -122,14 +124,14 @@ def test_five_thousand_packages(tmp_path: Path, capsys: pytest.CaptureFixture[st
             f"stand-in {naive * 1e3:.0f} ms = 1/{naive / cold:.0f} and 1/{naive / warm:.0f}; "
             f"luet's {LUET_SECONDS} s = 1/{LUET_SECONDS / cold:.0f} and 1/{LUET_SECONDS / warm:.0f}"
         )
-    assert naive < LUET_SECONDS
     assert cold * 8 <= naive
     assert warm * 50 <= naive
 
 
 @pytest.mark.slow
-def test_fifty_thousand_packages(capsys: pytest.CaptureFixture[str]) -> None:
+def test_fifty_thousand_packages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = records_of(10 * PACKAGES)
+    naive = 50 * stand_in(records[: PACKAGES // 5], tmp_path)  # its time grows with the packages, evenly
     shards = shards_of(records)
     cold, first = timed(lambda: build_index(shards), best_of=1)
     changed = shards_of([*records[:-1], one(10 * PACKAGES - 1, "2.0")])
@@ -143,11 +145,12 @@ def test_fifty_thousand_packages(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(
             f"\nindex of {10 * PACKAGES} packages: cold {cold:.1f} s, one changed {warm * 1e3:.0f} ms; "
+            f"stand-in {naive:.0f} s = 1/{naive / cold:.0f} and 1/{naive / warm:.0f}; "
             f"tenfold luet's {LUET_SECONDS} s = 1/{10 * LUET_SECONDS / cold:.0f} and "
             f"1/{10 * LUET_SECONDS / warm:.0f}"
         )
-    assert warm <= 5
-    assert cold * 8 <= 10 * LUET_SECONDS
+    assert cold * 8 <= naive
+    assert warm * 50 <= naive
 
 
 @pytest.mark.slow
