@@ -16,7 +16,7 @@ from cosgen.errors import BuildError, Problem
 if TYPE_CHECKING:
     from cosgen.graph.plan import Plan
     from cosgen.manifest.project import Project
-    from cosgen.pipeline.results import Result
+    from cosgen.pipeline.results import Outcome, Result
 
 
 def load_sound(options: ProjectOptions) -> "Project":
@@ -134,20 +134,27 @@ def left(*, plan_path: Path, results_path: Path, to: Path | None) -> None:
 )
 def gate(*, path: Path) -> None:
     """Fail when a collected outcome is red."""
-    import json
-
-    outcome = json.loads(path.read_text(encoding="utf-8"))
-    if outcome["verdict"] == "green":
-        return
+    outcome = _outcome(path)
     problems = [
         Problem(
-            what=f"{key} is {outcome['states'][key]}: {outcome['reasons'].get(key, 'no record')}",
+            what=f"{key} is {outcome.states.get(key, 'lost')}: {outcome.reasons.get(key, 'no record')}",
             fix="look at its log, and build it with `cosgen build`",
             id="CG123",
         )
-        for key in outcome["red"][:50]
+        for key in outcome.red[:50]
     ]
-    raise BuildError(*problems)
+    if problems:
+        raise BuildError(*problems)
+
+
+def _outcome(path: Path) -> "Outcome":
+    from cosgen.pipeline.results import outcome_from_json
+
+    try:
+        return outcome_from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        fix = "make it anew with `cosgen ci collect`"
+        raise BuildError(Problem(what=f"{path}: {error}", fix=fix, id="CG124")) from error
 
 
 @click.command("child")

@@ -1,6 +1,7 @@
 """`cosgen key`: make and rotate signing keys, add signatures, refresh what expires."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from cosgen.repository.tuf import RoleKeys, Trust
 
+_TRUST_NAME = re.compile(r"(?:[0-9]+\.)?(root|targets)\.json")
 _KEY = click.option(
     "--key",
     "sources",
@@ -144,9 +146,9 @@ def publish_keys(
     from cosgen.repository.tuf import Trust  # noqa: PLC0415
     from cosgen.repository.tuf_publish import find_trust  # noqa: PLC0415
 
+    given = {_role_of(path): path.read_bytes() for path in files}
     opened = _open(options, storage, single_writer=single_writer, sources=sources)
     old = find_trust(opened.session.patient)
-    given = {path.name.split(".")[-2]: path.read_bytes() for path in files}
     root = given.get("root") or (old.root if old else None)
     targets = given.get("targets") or (old.targets if old else None)
     if root is None or targets is None:
@@ -158,6 +160,13 @@ def publish_keys(
             click.echo(key)
     if commit is not None:
         click.echo(f"commit {commit.seq}: signed by them")
+
+
+def _role_of(path: Path) -> str:
+    found = _TRUST_NAME.fullmatch(path.name)
+    if found is None:
+        raise click.UsageError(f"{path} is no root and no targets; they are named like 2.root.json")
+    return found[1]
 
 
 @command.command("sign")

@@ -15,7 +15,7 @@ def read_plan(path: Path) -> Plan:
         ManifestError: It is not there (CG494), or is no plan of this version (CG420).
     """
     try:
-        return plan_from_json(path.read_text(encoding="utf-8"))
+        return plan_from_json(path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError as error:
         fix = "run `cosgen plan --output` first; in CI, look whether the plan job kept it as an artifact"
         raise ManifestError(problem("CG494", f"there is no {path}", fix=fix)) from error

@@ -94,6 +94,25 @@ class Outcome:
         return json.dumps(data, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
 
 
+def outcome_from_json(text: str) -> Outcome:
+    """Read an outcome that `Outcome.to_json` wrote.
+
+    Raises:
+        ValueError: The text is not an outcome of this schema.
+    """
+    try:
+        data = json.loads(text)
+        if data["schema"] != RESULT_SCHEMA:
+            raise ValueError(f"an outcome of schema {data['schema']!r}")
+        return Outcome(
+            states={str(key): State(state) for key, state in data["states"].items()},
+            reasons={str(key): str(reason) for key, reason in data["reasons"].items()},
+            red=tuple(map(str, data["red"])),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not an outcome: {error}") from error
+
+
 def collect_results(plan: Plan, results: Iterable[Result], optional: Iterable[str] = ()) -> Outcome:
     """Lay records beside a plan.
 

@@ -33,6 +33,7 @@ _TABLE = (
     Rule("CG121", "A generated file is not what it should be", "CI runs something else than the project says.", "Run `cosgen ci` and commit what it writes."),
     Rule("CG122", "A file stands where a generated one belongs", "It was not made by cosgen, which replaces nobody else's work.", "Move it away, or say --force to replace it."),
     Rule("CG123", "A package was not built", "Publishing needs every package of a required variant.", "Look at its log, and build it with `cosgen build`."),
+    Rule("CG124", "An outcome cannot be read", "Nobody knows whether all that is needed was built.", "Make it anew with cosgen ci collect."),
     Rule("CG201", "A workflow is too large", "GitHub never starts one of more than 512,000 bytes, and says nothing.", _SMALLER),
     Rule("CG202", "A text with an expression is too long", "GitHub refuses the whole file.", _SMALLER),
     Rule("CG203", "A matrix is too large", "GitHub refuses more than 256 rows.", "Lower ci.workers."),
