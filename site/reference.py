@@ -22,7 +22,7 @@ from cosgen.cli.main import COMMANDS, cosgen
 from cosgen.site.api import SCHEMAS
 
 FOLDER = Path(__file__).resolve().parent / "docs" / "reference"
-ROOMS = ("manifest", "pipeline", "graph", "build", "repository", "site", "upgrade")
+ROOMS = ("manifest", "pipeline", "graph", "build", "repository", "site", "upgrade", "cli")
 MADE = "<!-- Made by site/reference.py from the code. Change the code, then run it again. -->\n"
 
 
@@ -226,12 +226,9 @@ def problems_page() -> str:
 
 
 def _rules() -> Iterator[tuple[str, Mapping[str, errors.Rule]]]:
-    """Yield each room with its rules; those of the command line are told by its modules."""
+    """Yield each room with its rules."""
     for room in ROOMS:
         yield room, importlib.import_module(f"cosgen.{room}.rules").RULES
-    modules = [f"{name}_" if keyword.iskeyword(name) else name for name in COMMANDS]
-    found = [getattr(importlib.import_module(f"cosgen.cli.{name}"), "RULES", {}) for name in modules]
-    yield "cli", {id_: rule for rules in found for id_, rule in rules.items()}
 
 
 def exit_codes_page() -> str:

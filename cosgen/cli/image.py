@@ -285,7 +285,7 @@ def _one_flavor(options: ProjectOptions, config: ProjectConfig | None) -> str:
     flavors = options.flavors or (config.flavors if config else ())
     if len(flavors) > 1:
         what = f"which of the flavors {', '.join(flavors)} is meant?"
-        raise ManifestError(Problem(what=what, fix="say one of them with --flavor", id="CG702"))
+        raise ManifestError(Problem(what=what, fix="say one of them with --flavor", id="CG711"))
     return flavors[0] if flavors else ""
 
 
@@ -305,6 +305,6 @@ def _setting(config: ProjectConfig | None, key: str, option: str) -> str:
     )
     if not settings.get(key):
         raise ManifestError(
-            Problem(what=f"`{key}` is not set", fix=f"set it in cosgen.yaml, or give {option}", id="CG702")
+            Problem(what=f"`{key}` is not set", fix=f"set it in cosgen.yaml, or give {option}", id="CG705")
         )
     return settings[key]

@@ -42,7 +42,7 @@ def command(*, project: Path, folder: str, name: str, stdout: bool) -> None:
     ]
     if not files:
         raise ManifestError(
-            Problem(what=f"no configuration in {folder}", fix="name its folder with --from DIR", id="CG091")
+            Problem(what=f"no configuration in {folder}", fix="name its folder with --from DIR", id="CG706")
         )
     has_values = any((project / "values").glob("*-*.yaml"))
     pattern = "values/{flavor}-{arch}.yaml" if has_values else ""
@@ -67,6 +67,6 @@ def _write_new(path: Path, text: str) -> None:
             Problem(
                 what=f"{path} is there already",
                 fix="move it away, or use --stdout and take over what you need",
-                id="CG092",
+                id="CG707",
             )
         ) from error

@@ -9,30 +9,9 @@ from pathlib import Path
 import click
 
 import cosgen
-from cosgen.errors import CosgenError, ManifestError, Problem, Rule
+from cosgen.errors import CosgenError, ManifestError, Problem
 from cosgen.graph.plan_summary import counted
 from cosgen.manifest.config import WORD
-
-RULES: Mapping[str, Rule] = {
-    "CG702": Rule(
-        "CG702",
-        "`cosgen init` would overwrite files",
-        "The folder holds files of the same names; they may be somebody's work.",
-        "Choose another folder, or move the files away.",
-    ),
-    "CG703": Rule(
-        "CG703",
-        "A name cannot be used",
-        "Names of projects stand in file names, image tags and addresses.",
-        "Use letters, digits, dots, dashes and underscores; begin with a letter or digit.",
-    ),
-    "CG704": Rule(
-        "CG704",
-        "A foundation has no packages",
-        "There is nothing to build on.",
-        "Choose another of its channels with --reference.",
-    ),
-}
 
 # What the starter says and a user may say otherwise. The starter builds as it is, so these are real values.
 NAME = "my-os"

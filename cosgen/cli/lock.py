@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from cosgen.build.reference import parse_name
 from cosgen.build.registry import Registry
 from cosgen.cli.context import source_date_epoch, stop_on_errors
 from cosgen.cli.foundations import ground, load_lock, places
-from cosgen.errors import BuildError, CosgenError, DriftError, ManifestError, Origin, Problem, Rule
+from cosgen.cli.rules import RULES
+from cosgen.errors import BuildError, CosgenError, DriftError, ManifestError, Origin, Problem
 from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Graph
 from cosgen.graph.pins import rebuilt, seed_references
@@ -22,27 +23,6 @@ from cosgen.manifest.loader import load_project, load_tree
 from cosgen.manifest.lock import LOCK_PATH, Lock, LockedFoundation, write_lock
 from cosgen.manifest.lock_diff import PinChange, diff_locks
 from cosgen.manifest.project import Project
-
-RULES: Mapping[str, Rule] = {
-    "CG730": Rule(
-        "CG730",
-        "A seed image is nowhere",
-        "Nothing that starts from it can be built, and nothing can be pinned.",
-        "Correct the image's name, push it, or log in to its registry.",
-    ),
-    "CG731": Rule(
-        "CG731",
-        "cosgen.lock is stale",
-        "It lacks pins of what the project uses, or holds pins of what it does not.",
-        "Run `cosgen lock` and commit the file.",
-    ),
-    "CG732": Rule(
-        "CG732",
-        "Nothing to pin has that name",
-        "Only seed images and foundations of the project can be renewed.",
-        "Name one as cosgen.lock does.",
-    ),
-}
 
 _EPILOG = """\b
 Examples:

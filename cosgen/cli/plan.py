@@ -18,7 +18,7 @@ from cosgen.cli.context import (
 )
 from cosgen.cli.foundations import load_project
 from cosgen.cli.store import open_session, storage_options
-from cosgen.errors import ManifestError, MissingToolError, Problem, Rule
+from cosgen.errors import ManifestError, MissingToolError, Problem
 from cosgen.graph.affected import explain_affected
 from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Fingerprint, Graph
@@ -42,21 +42,6 @@ from cosgen.repository.commit import read_tail
 from cosgen.repository.published import published_package
 from cosgen.repository.reader import open_repository
 from cosgen.repository.session import Session
-
-RULES: Mapping[str, Rule] = {
-    "CG720": Rule(
-        "CG720",
-        "The project has no such channel",
-        "There is nothing to compare with.",
-        "Choose one of `channels` in cosgen.yaml, or add it there.",
-    ),
-    "CG721": Rule(
-        "CG721",
-        "Git cannot tell what changed",
-        "Git is not installed, or the clone does not have the revision.",
-        "Fetch the history (fetch-depth: 0), or name a revision that is there.",
-    ),
-}
 
 _EPILOG = """\b
 Examples:

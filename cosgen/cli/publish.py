@@ -179,7 +179,7 @@ def _fetch(opened: Opened, plan: Plan, scratch: Path) -> tuple[Path, ...]:
     if config is None or not config.registry.cache:
         raise ManifestError(
             Problem(
-                what="no cache registry is configured", fix="set `registry.cache` in cosgen.yaml", id="CG702"
+                what="no cache registry is configured", fix="set `registry.cache` in cosgen.yaml", id="CG705"
             )
         )
     builder = find_builder(os.environ, Path())

@@ -72,7 +72,7 @@ def _configured(opened: Opened) -> str:
             Problem(
                 what="`registry.packages` is not set",
                 fix="set it in cosgen.yaml, or give --packages",
-                id="CG702",
+                id="CG705",
             )
         )
     return opened.config.registry.packages

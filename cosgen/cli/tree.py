@@ -3,14 +3,14 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 
 from cosgen.cli.context import ProjectOptions, project_options, source_date_epoch
 from cosgen.cli.foundations import Grounded, load_grounded
 from cosgen.cli.group import Group
-from cosgen.errors import ManifestError, Problem, Rule, Severity
+from cosgen.errors import ManifestError, Problem, Severity
 from cosgen.graph.draw import FORMATS, draw_graph
 from cosgen.graph.graph import think_variant
 from cosgen.graph.model import Fingerprint, Graph, Node
@@ -26,27 +26,6 @@ from cosgen.manifest.scalars import Scalar
 from cosgen.manifest.tree import FoundationPart, Package
 from cosgen.manifest.values import Value, decode_values, provenance
 from cosgen.manifest.version import sort_key
-
-RULES: Mapping[str, Rule] = {
-    "CG711": Rule(
-        "CG711",
-        "The command works on one variant",
-        "Packages differ between flavors and architectures.",
-        "Choose with --flavor and --arch.",
-    ),
-    "CG712": Rule(
-        "CG712",
-        "There is no such package",
-        "The name is misspelt, or another tree has it.",
-        "`cosgen tree list` lists the packages.",
-    ),
-    "CG713": Rule(
-        "CG713",
-        "The package has no such value",
-        "Neither its definition nor a values file sets the key.",
-        "The message lists the keys there are.",
-    ),
-}
 
 Json = dict[str, object]
 _TEXTS = ("image", "seed", "package_dir")

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -20,6 +21,7 @@ ROOT = Path(cosgen.__file__).parent.parent
 MOST_LINES = 400
 SOURCES = sorted((ROOT / "cosgen").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "handler", "data"}
+TOLD = re.compile(r'"(CG[0-9]{3})"')
 BLOCKS = {  # room -> numbers of its problem ids
     "manifest": range(1, 100),
     "pipeline": range(101, 400),
@@ -89,6 +91,12 @@ def test_ids_lie_in_the_block_of_their_room() -> None:
         if int(rule.id.removeprefix("CG")) not in BLOCKS[room]
     ]
     assert strays == []
+
+
+def test_every_id_that_is_told_has_a_rule() -> None:
+    known = {rule.id for _, _, rule in rules()}
+    told = {path.relative_to(ROOT).as_posix(): set(TOLD.findall(path.read_text())) for path in SOURCES}
+    assert {name: ids - known for name, ids in told.items() if ids - known} == {}
 
 
 def test_every_rule_is_explained() -> None:
