@@ -1,7 +1,9 @@
 """Names of images: a registry host, a repository in it, a tag or a digest."""
 
+import ipaddress
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from cosgen.build.rules import problem
 from cosgen.errors import Problem
@@ -89,3 +91,29 @@ def tag_problem(tag: str) -> Problem | None:
     if _TAG.fullmatch(tag):
         return None
     return problem("CG484", f"{tag!r} cannot be a tag of an image")
+
+
+def origin(url: str) -> tuple[str, str]:
+    """Return the scheme and `host[:port]` of a URL: who answers it.
+
+    >>> origin("https://User@GHCR.io:443/v2/") == origin("https://ghcr.io")
+    True
+    """
+    parts = urlsplit(url)
+    host = parts.netloc.lower().rpartition("@")[2]
+    return parts.scheme, host.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a `host[:port]` is this machine, which needs no encryption.
+
+    >>> is_loopback("127.0.0.1:5000"), is_loopback("[::1]"), is_loopback("ghcr.io")
+    (True, True, False)
+    """
+    bare = host.rsplit(":", 1)[0].strip("[]") if not host.endswith("]") else host.strip("[]")
+    if bare == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False

@@ -6,7 +6,6 @@ credential helpers and stores), read through the docker SDK.
 """
 
 import hashlib
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from cosgen.build.reference import ImageName
+from cosgen.build.reference import ImageName, is_loopback, origin
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError, VerificationError
 
@@ -225,8 +224,14 @@ class Registry:
         return tuple(sorted(tags))
 
     def _url(self, name: ImageName, tail: str) -> str:
-        scheme = "http" if self._insecure or _is_loopback(name.host) else "https"
-        return f"{scheme}://{name.host}/v2/{name.path}/{tail}"
+        return f"{self._scheme(name)}://{name.host}/v2/{name.path}/{tail}"
+
+    def _scheme(self, name: ImageName) -> str:
+        return "http" if self._insecure or is_loopback(name.host) else "https"
+
+    def _is_own(self, url: str, name: ImageName) -> bool:
+        """Tell whether an address is the registry's own; what is elsewhere gets no login of it."""
+        return origin(url) == origin(self._url(name, ""))
 
     def _request(
         self,
@@ -255,12 +260,15 @@ class Registry:
         actions: str = "pull,push",
         stream: bool = False,
     ) -> requests.Response:
-        """Send a request; when the registry asks who we are, answer and send it again."""
+        """Send a request; when the registry asks who we are, answer and send it again.
+
+        Nobody else gets an answer: not where an upload is sent to, nor where a blob's address leads to.
+        """
         response: requests.Response | None = None
         for attempt in range(2):
             sent = dict(headers or {})
             token = self._tokens.get((name.host, name.path))
-            if token:
+            if token and self._is_own(url, name):
                 sent["Authorization"] = token
             try:
                 response = self._session.request(
@@ -273,7 +281,8 @@ class Registry:
                 )
             except requests.RequestException as error:
                 raise _unreachable(name, error) from error
-            if response.status_code != requests.codes.unauthorized or attempt:
+            unknown = response.status_code == requests.codes.unauthorized
+            if not unknown or attempt or not self._is_own(response.url, name):
                 break
             self._tokens[name.host, name.path] = self._answer(response, name, actions)
         if response is None:
@@ -290,6 +299,10 @@ class Registry:
         challenge = dict(re.findall(r'([a-z_]+)="([^"]*)"', rest))
         scope = challenge.get("scope") or f"repository:{name.path}:{actions}"
         params = {"service": challenge.get("service", ""), "scope": scope}
+        realm = challenge.get("realm", "")
+        if login and self._scheme(name) == "https" and urlsplit(realm).scheme != "https":
+            what = f"the registry {name.host} wants the login sent unencrypted, to {realm!r}"
+            raise BuildError(problem("CG481", what, fix="tell its owner; nothing was sent"))
         try:
             if login and login[0] == "<token>":
                 form = params | {
@@ -297,10 +310,11 @@ class Registry:
                     "refresh_token": login[1],
                     "client_id": "cosgen",
                 }
-                answer = self._session.post(challenge["realm"], data=form, timeout=_TIMEOUT)
+                # A redirection would carry the form, and the token in it, to wherever it leads.
+                answer = self._session.post(realm, data=form, timeout=_TIMEOUT, allow_redirects=False)
             else:
-                answer = self._session.get(challenge["realm"], params=params, auth=login, timeout=_TIMEOUT)
-        except (requests.RequestException, KeyError) as error:
+                answer = self._session.get(realm, params=params, auth=login, timeout=_TIMEOUT)
+        except requests.RequestException as error:
             raise _unreachable(name, error) from error
         if answer.status_code != requests.codes.ok:
             raise _refused(name, answer)
@@ -317,16 +331,6 @@ class Registry:
             f"{urlsplit(response.url).path}: {_beginning(response)}"
         )
         raise BuildError(problem("CG480", what))
-
-
-def _is_loopback(host: str) -> bool:
-    bare = host.rsplit(":", 1)[0].strip("[]") if not host.endswith("]") else host.strip("[]")
-    if bare == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        return False
 
 
 def _basic(login: tuple[str, str]) -> str:

@@ -1,12 +1,16 @@
 """cosgen.build.registry against a real registry."""
 
+import contextlib
 import hashlib
 import http.server
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+import requests
 
 from cosgen.build.reference import ImageName, parse_name
 from cosgen.build.registry import Manifest, Registry
@@ -107,3 +111,97 @@ def test_a_login_is_used_and_a_missing_one_told(liar: str) -> None:
         Registry(credentials=lambda _: ("me", "guess")).get_blob(private, digest)
     with pytest.raises(BuildError, match="docker login"):
         Registry(credentials=lambda _: None).get_blob(private, digest)
+
+
+class _Elsewhere(http.server.BaseHTTPRequestHandler):
+    """Where a registry leads: it asks for the registry's login, and takes uploads."""
+
+    heard: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.heard.append(self.headers.get("Authorization") or "")
+        self.send_response(401)
+        realm = f"http://localhost:{self.connection.getsockname()[1]}/token"
+        self.send_header("WWW-Authenticate", f'Bearer realm="{realm}",service="x"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_PUT(self) -> None:
+        self.heard.append(self.headers.get("Authorization") or "")
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class _Leading(http.server.BaseHTTPRequestHandler):
+    """A registry that asks for a login, and leads elsewhere for blobs and uploads."""
+
+    elsewhere: ClassVar[str] = ""
+
+    def do_GET(self) -> None:
+        known = self.headers.get("Authorization")
+        self.send_response({"GET": 307, "POST": 202, "HEAD": 404}[self.command] if known else 401)
+        self.send_header("WWW-Authenticate", 'Basic realm="test"')
+        self.send_header("Location", f"{self.elsewhere}/there")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_POST = do_GET  # noqa: N815 - the server's names
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[int]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_nobody_but_the_registry_is_told_its_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(_Elsewhere) as elsewhere, serving(_Leading) as port:
+        monkeypatch.setattr(_Elsewhere, "heard", [])
+        monkeypatch.setattr(_Leading, "elsewhere", f"http://localhost:{elsewhere}")
+        name = ImageName(f"127.0.0.1:{port}", "x")
+        registry = Registry(credentials=lambda _: ("me", "secret"), retries=0)
+        with pytest.raises(BuildError, match="CG481"):
+            registry.get_blob(name, "sha256:" + "0" * 64)
+        registry.put_blob(name, b"x")
+        assert _Elsewhere.heard == ["", ""]
+
+
+class _Unencrypted(requests.adapters.BaseAdapter):
+    """A registry behind TLS that wants the login sent to where there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        self.asked.append(str(request.url))
+        answer = requests.Response()
+        answer.status_code, answer.request, answer.url = 401, request, str(request.url)
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="http://login.example/token"'
+        answer.raw = io.BytesIO()
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_login_is_not_sent_unencrypted_for_a_registry_that_is_encrypted() -> None:
+    registry, line = Registry(credentials=lambda _: ("me", "secret"), retries=0), _Unencrypted()
+    for scheme in ("http://", "https://"):
+        registry._session.mount(scheme, line)
+    with pytest.raises(BuildError, match="unencrypted"):
+        registry.get_blob(ImageName("registry.example", "x"), "sha256:" + "0" * 64)
+    assert [url.partition("/v2/")[0] for url in line.asked] == ["https://registry.example"]
