@@ -18,6 +18,8 @@ from cosgen.build.member import Kind, ancestors
 from cosgen.build.packages import DATABASES, DistroPackage, parse_database
 
 _SCHEMA = 1
+_MOST_DATABASE = 512 << 20  # bytes; the largest of real systems have less than a fifth of it
+_MOST_RELEASE = 64 << 10  # bytes of an os-release that are read
 _OS_RELEASES = ("etc/os-release", "usr/lib/os-release")
 
 
@@ -50,10 +52,12 @@ def index_layer(layer: Layer) -> LayerIndex:
             continue
         if member.path in _OS_RELEASES:
             with layer.open(member) as file:
-                distribution = _read_id(file.read()) or distribution
+                distribution = _read_id(file.read(_MOST_RELEASE)) or distribution
         if is_database(member.path):
-            with layer.open(member) as file:
-                found = parse_database(member.path, file.read())
+            found = None
+            if member.size <= _MOST_DATABASE:
+                with layer.open(member) as file:
+                    found = parse_database(member.path, file.read())
             if found is None:
                 unread.append(member.path)
             else:

@@ -3,10 +3,10 @@
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Protocol, Self
+from typing import IO, Protocol, Self, cast
 
 from cosgen.build.member import (
     KEPT_XATTR,
@@ -82,7 +82,7 @@ class OverlayLayer:
             inodes: dict[tuple[int, int], str] = {}
             meter = _Meter(self.diff_id, self._limits)
             found = []
-            for member in self._walk(b"", inodes):
+            for member in self._walk(inodes):
                 meter.count(member.size)
                 found.append(member)
             self._members = tuple(found)
@@ -98,17 +98,23 @@ class OverlayLayer:
     def _at(self, path: str) -> bytes:
         return os.path.join(self._root, path.encode("utf-8", "surrogateescape"))  # noqa: PTH118 - bytes path
 
-    def _walk(self, folder: bytes, inodes: dict[tuple[int, int], str]) -> Iterator[Member]:
-        with os.scandir(os.path.join(self._root, folder) if folder else self._root) as entries:  # noqa: PTH118
-            names = sorted(entry.name for entry in entries)
-        for name in names:
-            relative = folder + b"/" + name if folder else name
+    def _walk(self, inodes: dict[tuple[int, int], str]) -> Iterator[Member]:
+        """Go through the directory in the order of names, however deep it is."""
+        left = self._below(b"")
+        while left:
+            relative = left.pop()
             member, is_directory = self._member(relative, inodes)
             yield member
             if is_directory:
                 if self._is_opaque(relative):
                     yield Member(path=member.path, kind=Kind.OPAQUE)
-                yield from self._walk(relative, inodes)
+                left += self._below(relative)
+
+    def _below(self, folder: bytes) -> list[bytes]:
+        """Return what a directory holds, the last name first."""
+        with os.scandir(os.path.join(self._root, folder) if folder else self._root) as entries:  # noqa: PTH118
+            names = sorted((entry.name for entry in entries), reverse=True)
+        return [folder + b"/" + name if folder else name for name in names]
 
     def _member(self, relative: bytes, inodes: dict[tuple[int, int], str]) -> tuple[Member, bool]:
         full = os.path.join(self._root, relative)  # noqa: PTH118 - bytes path
@@ -161,7 +167,8 @@ class TarLayer:
     def __init__(self, file: IO[bytes], diff_id: str, limits: Limits = Limits()) -> None:
         self._file = file
         self._limits = limits
-        self._infos: dict[str, tarfile.TarInfo] = {}
+        self._tar: tarfile.TarFile | None = None
+        self._infos: dict[str, tarfile.TarInfo] = {}  # by the `content` of their members
         self._members: tuple[Member, ...] | None = None
         self.diff_id = diff_id
 
@@ -175,7 +182,7 @@ class TarLayer:
         if self._members is None:
             try:
                 self._members = self._read()
-            except (tarfile.TarError, ValueError, EOFError) as error:
+            except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
                 what = f"layer {self.diff_id} is not a tar: {error}"
                 raise VerificationError(problem("CG482", what)) from error
         return self._members
@@ -183,6 +190,8 @@ class TarLayer:
     def open(self, member: Member) -> IO[bytes]:
         """Return a reader over a file's bytes. Only one may be in use at a time."""
         info = self._infos[member.content]
+        if info.issparse() and self._tar is not None:
+            return cast("IO[bytes]", self._tar.extractfile(info))
         return _Window(self._file, info.offset_data, info.size)  # type: ignore[return-value]  # read() is all that is used
 
     def close(self) -> None:
@@ -191,16 +200,21 @@ class TarLayer:
 
     def _read(self) -> tuple[Member, ...]:
         found: dict[tuple[str, bool], Member] = {}
+        named: dict[str, Member] = {}  # what a hard link may link to
         meter = _Meter(self.diff_id, self._limits)
         self._file.seek(0)
-        with tarfile.open(fileobj=self._file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
-            for info in tar:
-                path = clean_name(info.name)
-                meter.count(info.size)
-                if not path:
-                    continue
-                member = self._member(path, info)
-                found[member.path, member.kind is Kind.OPAQUE] = member
+        # Not closed: sparse files are read through it.
+        self._tar = tarfile.open(  # noqa: SIM115 - its file is the layer's
+            fileobj=self._file, mode="r:", encoding="utf-8", errors="surrogateescape"
+        )
+        for info in self._tar:
+            path = clean_name(info.name)
+            _check_sizes(info)
+            meter.count(info.size)
+            if not path:
+                continue
+            member = self._hard_link(path, info, named) if info.islnk() else self._member(path, info)
+            found[member.path, member.kind is Kind.OPAQUE] = named[path] = member
         return tuple(sorted(found.values(), key=lambda item: (order(item.path), item.kind is Kind.OPAQUE)))
 
     def _member(self, path: str, info: tarfile.TarInfo) -> Member:
@@ -210,11 +224,7 @@ class TarLayer:
         if base.startswith(WHITEOUT_PREFIX):
             hidden = base.removeprefix(WHITEOUT_PREFIX)
             return Member(path=f"{folder}/{hidden}" if folder else hidden, kind=Kind.WHITEOUT)
-        if info.islnk():
-            return self._hard_link(path, info)
         kind = kind_of_tar(info)
-        if kind is Kind.FILE:
-            self._infos[path] = info
         return Member(
             path=path,
             kind=kind,
@@ -225,17 +235,35 @@ class TarLayer:
             size=info.size if kind is Kind.FILE else 0,
             link=info.linkname if kind is Kind.SYMLINK else "",
             xattrs=_tar_xattrs(info),
-            content=path if kind is Kind.FILE else "",
+            content=self._keep(path, info) if kind is Kind.FILE else "",
         )
 
-    def _hard_link(self, path: str, info: tarfile.TarInfo) -> Member:
+    def _keep(self, path: str, info: tarfile.TarInfo) -> str:
+        """Remember where a file's bytes are; an older file of that path may still have other links."""
+        content = path if path not in self._infos else f"{path}\0{info.offset_data}"
+        self._infos[content] = info
+        return content
+
+    def _hard_link(self, path: str, info: tarfile.TarInfo, named: Mapping[str, Member]) -> Member:
         target = clean_name(info.linkname)
-        held = self._infos.get(target)
-        if held is None:
+        held = named.get(target)
+        if held is None or held.missing or held.kind in (Kind.DIRECTORY, Kind.WHITEOUT, Kind.OPAQUE):
             return Member(path=path, kind=Kind.FILE, content=target, missing=True)
-        member = self._member(clean_name(held.name), held)
-        self._infos[path] = held
-        return replace(member, path=path)
+        return replace(held, path=path)
+
+
+def _check_sizes(info: tarfile.TarInfo) -> None:
+    """Refuse lengths that no file has; the library would read other bytes for them, or never end."""
+    position = 0
+    parts: list[tuple[int, int]] = getattr(info, "sparse", None) or []  # not in typeshed
+    for offset, size in parts:
+        if not size:  # tar fills its table with such
+            continue
+        if offset < position or size < 0:
+            raise tarfile.ReadError("a sparse file's parts are out of order")
+        position = offset + size
+    if info.size < position:
+        raise tarfile.ReadError("a member's size is not that of its content")
 
 
 class _Window:
