@@ -1,6 +1,7 @@
 """The functions templates may call: sprig's, as strict as in Go, bounded, and the same in every run."""
 
 import functools
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -51,7 +52,9 @@ _STRING_KEYED: Mapping[str, slice] = {
         ("keys", "values", "merge", "mustMerge", "mergeOverwrite", "mustMergeOverwrite"), slice(None)
     ),
     "pluck": slice(1, None),
+    "urlJoin": slice(0, 1),
 }
+_STRICT_JSON = frozenset(("toRawJson", "mustToJson", "mustToPrettyJson", "mustToRawJson"))
 _STORING = (
     "list",
     "tuple",
@@ -64,6 +67,7 @@ _STORING = (
     "mustPrepend",
     "set",
 )
+_FLOAT_DIGITS = 308  # decimal places a float can be scaled by
 _WIDEST = 10_000  # columns of one printf verb
 _WIDTH = re.compile(r"%[-+# 0]*(?:[0-9]{5,}|[0-9]*\.[0-9]{5,})")
 _VERB = re.compile(r"%(?P<flags>[-+# 0]*[0-9]*(?:\.[0-9]+)?)(?P<verb>[a-zA-Z%])")
@@ -106,9 +110,9 @@ def guarded(
             result[name] = _string_keyed(result[name], positions)
     if "dig" in result:
         result["dig"] = _dig(result["dig"])
-    for name, empty in (("toJson", ""), ("toPrettyJson", ""), ("toRawJson", None), ("mustToJson", None)):
+    for name in ("toJson", "toPrettyJson", *_STRICT_JSON):
         if name in result:
-            result[name] = _json_only(result[name], empty)
+            result[name] = _json_only(result[name], None if name in _STRICT_JSON else "")
     return result
 
 
@@ -196,6 +200,27 @@ def _json_only(function: Function, empty: str | None) -> Function:
         return function(value)
 
     return checked
+
+
+def rounded(to_float: Function) -> Function:
+    """Return sprig's `round` as it computes on most machines: the scaled number is rounded to a float first.
+
+    Args:
+        to_float: Sprig's `float64`.
+    """
+
+    def round_(value: object, places: int, *options: float) -> float:
+        number = to_float(value)
+        if not isinstance(number, float) or abs(places) > _FLOAT_DIGITS:
+            return math.nan
+        power = 10.0**places
+        scaled = power * number
+        if not math.isfinite(scaled):
+            return scaled
+        up = math.modf(scaled)[0] >= (options[0] if options else 0.5)
+        return float(math.ceil(scaled) if up else math.floor(scaled)) / power
+
+    return round_
 
 
 def go_builtins(

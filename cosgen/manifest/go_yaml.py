@@ -10,6 +10,7 @@ import yaml
 
 from cosgen.errors import Problem
 from cosgen.manifest.decoder import Decoder
+from cosgen.manifest.go_json import mismatch
 from cosgen.manifest.nodes import compose
 from cosgen.manifest.scalars import plain_scalar
 from cosgen.manifest.values import Value, decode_json_values
@@ -122,7 +123,7 @@ _KEY_ORDER = cmp_to_key(_compare_keys)
 
 def from_yaml(text: str) -> dict[str, Value]:
     """Return YAML as a map; one with the key `Error` when it is none."""
-    value, error = _read(text)
+    value, error = _read(text, dict)
     if error:
         return {"Error": error}
     return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
@@ -130,18 +131,19 @@ def from_yaml(text: str) -> dict[str, Value]:
 
 def from_yaml_array(text: str) -> list[Value]:
     """Return YAML as a list; one that holds the error when it is none."""
-    value, error = _read(text)
+    value, error = _read(text, list)
     if error:
         return [error]
     return value if isinstance(value, list) else []
 
 
-def _read(text: str) -> tuple[Value, str]:
+def _read(text: str, wanted: type) -> tuple[Value, str]:
     problems: list[Problem] = []
     node = compose(text, "", problems)
     value = decode_json_values(node, Decoder("", problems)) if node is not None else None
     if not problems:
-        return value, ""
+        fault = mismatch(value, wanted)
+        return value, f"error unmarshaling JSON: {fault}" if fault else ""
     origin = problems[0].origin
     what = problems[0].what.removeprefix("not valid YAML: ").removesuffix(" while parsing a flow node")
     return (

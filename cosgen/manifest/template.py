@@ -12,7 +12,6 @@ from functools import cached_property
 
 from gotpl import ContextFunction, ExecutionBudget, RenderContext, SandboxPolicy, Template, TemplateError
 from gotpl.errors import BudgetExceededError, TemplateExecutionError, TemplateSyntaxError
-from gotpl.funcs.helm.functions import function_map
 from gotpl.funcs.sprig import text_func_map
 from gotpl.runtime.sync_vm import _builtin_functions
 from gotpl.runtime.values import INVALID, UNTYPED_NIL
@@ -26,7 +25,9 @@ from cosgen.manifest.functions import (
     go_builtins,
     guarded,
     has_any_key_map,
+    rounded,
 )
+from cosgen.manifest.go_json import from_json, from_json_array
 from cosgen.manifest.go_toml import to_toml
 from cosgen.manifest.go_yaml import from_yaml, from_yaml_array, to_yaml
 from cosgen.manifest.scalars import Scalar
@@ -248,10 +249,11 @@ def _substitute(text: str, values: Mapping[Scalar, Value], log: ReadLog) -> str 
 def _function_table(settings: TemplateSettings, bounds: Bounds) -> dict[str, Function]:
     sprig = text_func_map(environ=dict(settings.environment))
     del sprig["sha512sum"]  # of a later sprig than luet's
-    extra = function_map(include=_unused, tpl=_unused, required=_unused, fail=_unused)
     functions: dict[str, Function] = {
         **sprig,
-        **{name: extra[name] for name in ("fromJson", "fromJsonArray")},
+        "fromJson": from_json,
+        "fromJsonArray": from_json_array,
+        "round": rounded(sprig["float64"]),
         "toToml": _to_toml,
         "toYaml": _to_yaml,
         "fromYaml": from_yaml,
@@ -278,10 +280,6 @@ def _to_toml(value: object) -> str:
 
 def _is_nothing(value: object) -> bool:
     return value is None or value is INVALID or value is UNTYPED_NIL
-
-
-def _unused(*_: object) -> str:
-    return ""
 
 
 def _include(context: RenderContext, name: str, data: object) -> object:

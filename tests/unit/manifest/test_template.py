@@ -54,6 +54,22 @@ def render(
             '{{ dict "p" (list (dict "n" "a") (dict "n" "b")) "e" (list) | toToml }}',
             'e = []\n\n[[p]]\n  n = "a"\n\n[[p]]\n  n = "b"\n',
         ),
+        ('{{ fromJson `{"n": 1000000, "x": [1, null, true]}` }}', "map[n:1e+06 x:[1 <nil> true]]"),
+        ('{{ eq (fromJson `{"n": 1}`).n 1.0 }}', "true"),
+        ("{{ (fromJson `[`).Error }}", "unexpected end of JSON input"),
+        (
+            "{{ fromJsonArray `{}` }}",
+            "[json: cannot unmarshal object into Go value of type []interface {}]",
+        ),
+        (
+            '{{ fromYaml "- 1" }}',
+            (
+                "map[Error:error unmarshaling JSON: json: cannot unmarshal array into Go value of type "
+                "map[string]interface {}]"
+            ),
+        ),
+        ("{{ fromYaml `` }}{{ fromJson `null` }}", "map[]map[]"),
+        ("{{ round 1.555 2 }} {{ round -2.5 0 }} {{ round 2.3 0 0.2 }} {{ round 5 400 }}", "1.56 -2 3 NaN"),
         ('{{ (semver "1.2.3").Minor }}', "2"),
         ('{{ $_ := set .Values "new" "v" }}{{ .Values.new }}', "v"),
         ('{{ "{{" }}', "{{"),
