@@ -69,7 +69,7 @@ def render(
             ),
         ),
         ("{{ fromYaml `` }}{{ fromJson `null` }}", "map[]map[]"),
-        ("{{ round 1.555 2 }} {{ round -2.5 0 }} {{ round 2.3 0 0.2 }} {{ round 5 400 }}", "1.56 -2 3 NaN"),
+        ("{{ round 1.555 2 }} {{ round -2.5 0 }} {{ round 2.3 0 0.2 }} {{ round 5 400 }}", "1.56 -3 3 NaN"),
         ('{{ (semver "1.2.3").Minor }}', "2"),
         ('{{ $_ := set .Values "new" "v" }}{{ .Values.new }}', "v"),
         ('{{ "{{" }}', "{{"),
