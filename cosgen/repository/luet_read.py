@@ -13,6 +13,7 @@ from cosgen.errors import Problem, PublishError, Severity, VerificationError
 from cosgen.repository import luet_yaml
 from cosgen.repository.luet_tar import decompress
 
+_MOST = 1 << 30  # bytes of the tree or the index, unpacked
 Fetch = Callable[[str], bytes | None]  # name relative to the repository; None when there is none
 
 
@@ -74,18 +75,18 @@ def _blob(fetch: Fetch, listed: Mapping[str, object], kind: str) -> bytes:
     if wanted and hashlib.sha256(data).hexdigest() != wanted:
         fix = "try again: the repository may be in the middle of an upload"
         raise VerificationError(Problem(what=f"{name} does not have its checksum", fix=fix, id="CG557"))
-    return decompress(data, name)
+    return decompress(data, name, limit=_MOST)
 
 
 def _members(data: bytes, name: str) -> dict[str, bytes]:
     try:
-        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
             return {
                 member.name.removeprefix("./"): file.read()
                 for member in archive
-                if (file := archive.extractfile(member)) is not None
+                if member.isreg() and not member.issparse() and (file := archive.extractfile(member))
             }
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
         raise PublishError(_unreadable(f"{name} is no tar archive: {error}")) from error
 
 

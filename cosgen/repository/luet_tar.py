@@ -30,6 +30,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _TABLE_MAGIC = 0x184D2A5C  # one of the sixteen numbers that every zstd decoder skips
 _TABLE_HEAD = struct.Struct("<II")
 _GZIP_LEVEL = 6
+_READ = 1 << 20  # bytes
 # A ustar header after its checksum: regular file, no link, magic, no owner names, no device, no prefix.
 _HEADER_REST = b"0" + bytes(100) + b"ustar\0" + b"00" + bytes(64) + b"0000000\0" * 2 + bytes(167)
 _HEADER_REST_SUM = sum(_HEADER_REST) + 8 * ord(" ")  # the checksum field itself counts as blanks
@@ -153,13 +154,16 @@ def decompress(data: bytes, name: str, *, limit: int = 4 << 30) -> bytes:
         PublishError: The bytes are damaged, or grow beyond `limit`.
     """
     try:
+        content = bytearray()
         with _reader(data) as reader:
-            content = reader.read(limit + 1)
+            # Not all at once: room for all that may come would be set aside before anything did.
+            while len(content) <= limit and (block := reader.read(_READ)):
+                content += block
     except (zstandard.ZstdError, OSError, EOFError) as error:
         raise PublishError(_damaged(name, str(error))) from error
     if len(content) > limit:
         raise PublishError(_damaged(name, f"it grows beyond {limit} bytes"))
-    return content
+    return bytes(content)
 
 
 def _reader(data: bytes) -> io.BufferedIOBase | io.RawIOBase:

@@ -10,6 +10,7 @@ Source: YAML 1.1, sections 4.1.1 and 5.6; luet 3f2397b6 reads through yaml.v2 an
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import yaml
@@ -21,6 +22,8 @@ Value: TypeAlias = "bool | int | str | Sequence[Value] | Mapping[str, Value] | N
 # What may not stand raw between double quotes in YAML 1.1 although JSON lets it: controls, the line breaks
 # NEL, LS and PS, the byte order mark, non-characters and surrogates.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_MOST_LEVELS = 100  # of lists and mappings in each other
+_MOST_REPEATED = 64 << 20  # characters that aliases may add to a document
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:-[A-Za-z0-9_]+)*")
 _READ_AS_BOOL = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": "), sort_keys=True).encode
@@ -64,12 +67,11 @@ def parse(text: str | bytes, name: str) -> object:
         name: What it is, for the error.
 
     Raises:
-        PublishError: `text` is not YAML.
+        PublishError: `text` is not YAML, or is too deep or too often repeated in itself.
     """
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        parsed: object = yaml.load(text, Loader=loader)  # noqa: S506  # BaseLoader makes strings, lists and dicts only
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return _read(getattr(yaml, "CBaseLoader", yaml.BaseLoader)(text))
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
         detail = " ".join(str(error).split())
         problem = Problem(
             what=f"{name} is not YAML: {detail}",
@@ -77,7 +79,86 @@ def parse(text: str | bytes, name: str) -> object:
             id="CG550",
         )
         raise PublishError(problem) from error
-    return parsed
+
+
+def _read(loader: yaml.BaseLoader) -> object:
+    """Build a document from its events: nothing in it is as deep, or as often repeated, as to do harm.
+
+    The library's own way calls itself for each level, in C, and gives no hold on aliases.
+    """
+    building = _Building()
+    try:
+        while loader.check_event():
+            building.take(loader.get_event())  # type: ignore[no-untyped-call,unused-ignore]  # not in typeshed
+    finally:
+        loader.dispose()
+    return building.root
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or mapping that is not at its end."""
+
+    value: list[object] | dict[object, object]
+    anchor: str | None
+    before: int  # characters that came before it
+    keys: list[object] = field(default_factory=list)  # the key that waits for its value
+
+
+@dataclass(slots=True)
+class _Building:
+    """A document as far as it was read."""
+
+    root: object = None
+    _open: list[_Open] = field(default_factory=list)
+    _named: dict[str, tuple[object, int]] = field(default_factory=dict)  # by anchor, with its length
+    _length: int = 0  # characters so far, those of repetitions too
+    _repeated: int = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """Go on with the next event."""
+        if isinstance(event, yaml.ScalarEvent):
+            self._length += len(event.value) + 1
+            self._add(event.value, event.anchor, len(event.value) + 1)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            if len(self._open) == _MOST_LEVELS:
+                raise yaml.YAMLError(f"it is more than {_MOST_LEVELS} levels deep")
+            kind: list[object] | dict[object, object] = (
+                {} if isinstance(event, yaml.MappingStartEvent) else []
+            )
+            self._open.append(_Open(kind, event.anchor, self._length))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            done = self._open.pop()
+            self._add(done.value, done.anchor, self._length - done.before + 1)
+        elif isinstance(event, yaml.AliasEvent):
+            self._repeat(str(event.anchor))
+        elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+            raise yaml.YAMLError("there is more than one document")
+
+    def _repeat(self, anchor: str) -> None:
+        value, length = self._named.get(anchor, (None, -1))
+        if length < 0:
+            raise yaml.YAMLError(f"the alias {anchor!r} names nothing that ended before it")
+        self._length += length
+        self._repeated += length
+        if self._repeated > _MOST_REPEATED:
+            raise yaml.YAMLError("its aliases make it too large")
+        self._add(value, None, length)
+
+    def _add(self, value: object, anchor: str | None, length: int) -> None:
+        if anchor:
+            self._named[anchor] = (value, length)
+        if not self._open:
+            self.root = value
+            return
+        inside = self._open[-1]
+        if isinstance(inside.value, list):
+            inside.value.append(value)
+        elif inside.keys:
+            inside.value[inside.keys.pop()] = value
+        else:
+            hash(value)
+            inside.keys.append(value)
 
 
 def _key(key: str) -> str:
