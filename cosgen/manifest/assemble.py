@@ -19,11 +19,12 @@ from cosgen.manifest.scalars import Scalar
 from cosgen.manifest.source import PackageFolder
 from cosgen.manifest.template import Rendered, Renderer, TemplateSettings
 from cosgen.manifest.tree import ContextFile, Package, Tree, locate_line
-from cosgen.manifest.values import Value, decode_values, fill, merge_layers
+from cosgen.manifest.values import Value, decode_values, fill, merge_layers, report_json_faults
 
 _REQUIRES = re.compile(r"^[\"']?requires[\"']?\s*:.*(?:\n(?![A-Za-z\"'#]).*)*", re.MULTILINE | re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"\{\{-?\s*\$\w+\s*:?=[^{}]*\}\}")  # prints nothing, whatever the values
 _NAMES_CHANNELS = re.compile(rf"\.{VALUES_KEY}\b|\"{VALUES_KEY}\"")
+_NOT_JSON = re.compile(r"\.inf\b|\.nan\b|(?:~|null)\s*:", re.IGNORECASE)  # may be what JSON cannot have
 _BRANCH = re.compile(r"\{\{-?\s*(if|with|range|block|define|end)\b")
 
 
@@ -235,7 +236,10 @@ class _Assembly:
             problems += [_relocated(problem, locate) for problem in found]
             spec = BuildSpec()
             if node is not None:
-                spec = decode_build_spec(Decoder(folder.build_path, problems, locate, id="CG004"), node)
+                decoder = Decoder(folder.build_path, problems, locate, id="CG004")
+                spec = decode_build_spec(decoder, node)
+                if _NOT_JSON.search(text):
+                    report_json_faults(node, decoder)
             self.decoded[key] = (spec, tuple(dict.fromkeys(problems)))
         return self.decoded[key]
 

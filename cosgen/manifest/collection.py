@@ -8,7 +8,7 @@ from cosgen.errors import Origin
 from cosgen.manifest.decoder import Decoder
 from cosgen.manifest.definition import Definition, decode_definition
 from cosgen.manifest.scalars import Scalar
-from cosgen.manifest.values import Value, decode_json_values, decode_values
+from cosgen.manifest.values import Value, decode_json_values, decode_values, report_json_faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,10 @@ def decode_collection(decoder: Decoder, node: Node | None) -> tuple[Entry, ...]:
     """Read the entries of a collection, in file order."""
     if node is None:
         return ()
-    packages = decoder.fields(node, "collection.yaml").get("packages")
+    fields = decoder.fields(node, "collection.yaml")
+    for key in sorted(fields.keys() - {"packages"}):
+        report_json_faults(fields[key], decoder)
+    packages = fields.get("packages")
     if packages is None:
         return ()
     return tuple(_entry(decoder, item, json=True) for item in decoder.entries(packages, "packages"))

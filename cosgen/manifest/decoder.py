@@ -11,7 +11,7 @@ from cosgen.manifest.nodes import (
     IMPLICIT,
     is_merge,
     is_null,
-    key_text,
+    json_key,
     merged_items,
     scalar_value,
 )
@@ -102,17 +102,10 @@ class Decoder:
         """Return key text -> (key node, value node) of a map, merges followed."""
         if not isinstance(node, MappingNode):
             return MappingProxyType({})
-        result: dict[str, tuple[Node, Node]] = {}
-        merged = merged_items(node, self._bad_key)
+        merged = merged_items(node, self._bad_key, json_key)
         if len(merged) < len(node.value):
             self._report_twice(node)
-        for name, pair in merged.items():
-            text = key_text(name)
-            if text is None:
-                self._bad_key(pair[0], "null cannot be a key")
-            else:
-                result[text] = pair
-        return result
+        return {str(name): pair for name, pair in merged.items()}
 
     def _report_twice(self, node: MappingNode) -> None:
         seen: set[str] = set()

@@ -188,26 +188,47 @@ def is_merge(key: Node) -> bool:
     return key.tag == "tag:yaml.org,2002:merge" or (key.tag == IMPLICIT and not key.style)
 
 
+def written_key(key: ScalarNode) -> Scalar:
+    """Return a key as it is written: `y` is not `true`."""
+    return str(key.value)
+
+
+def json_key(key: ScalarNode) -> str:
+    """Return a key as JSON spells it; so `y` and `true` are one key, and `1` is another.
+
+    Raises:
+        ScalarError: It is null, which JSON cannot have as key, or does not fit its tag.
+    """
+    text = key_text(scalar_value(key))
+    if text is None:
+        raise ScalarError("null cannot be a key")
+    return text
+
+
 def merged_items(
-    node: Node, report: Callable[[Node, str], None] | None = None, *, as_written: bool = False
+    node: Node,
+    report: Callable[[Node, str], None] | None = None,
+    name: Callable[[ScalarNode], Scalar] = scalar_value,
 ) -> dict[Scalar, tuple[Node, Node]]:
     """Return key -> (key node, value node), with `<<` followed and keys applied in file order.
 
     So a `<<` that stands after a key overwrites it, and of a list of merged maps the first wins.
-    With `as_written` keys are text: `y` is not `true`.
+
+    Args:
+        node: The map.
+        report: Told of keys that cannot be.
+        name: What a key is: its value, or how it is spelled.
     """
     result: dict[Scalar, tuple[Node, Node]] = {}
     for key, value in node.value:
         if is_merge(key):
-            _merge_into(result, value, report, as_written=as_written)
+            _merge_into(result, value, report, name)
         elif isinstance(key, ScalarNode):
             try:
-                name = str(key.value) if as_written else scalar_value(key)
+                result[name(key)] = (key, value)
             except ScalarError as error:
                 if report:
                     report(key, str(error))
-                continue
-            result[name] = (key, value)
         elif report:
             report(key, "a list or a map cannot be a key")
     return result
@@ -217,15 +238,14 @@ def _merge_into(
     result: dict[Scalar, tuple[Node, Node]],
     value: Node,
     report: Callable[[Node, str], None] | None,
-    *,
-    as_written: bool,
+    name: Callable[[ScalarNode], Scalar],
 ) -> None:
     if isinstance(value, MappingNode):
-        result.update(merged_items(value, report, as_written=as_written))
+        result.update(merged_items(value, report, name))
         return
     if isinstance(value, SequenceNode) and all(isinstance(item, MappingNode) for item in value.value):
         for item in reversed(value.value):
-            result.update(merged_items(item, report, as_written=as_written))
+            result.update(merged_items(item, report, name))
         return
     if report:
         report(value, "`<<` needs a map or a list of maps")
@@ -267,7 +287,7 @@ def map_pairs(node: Node) -> dict[str, tuple[Node, Node]]:
     """Return key as written -> (key node, value node) of a map; `on` stays `on`."""
     if not isinstance(node, MappingNode):
         return {}
-    return {str(name): pair for name, pair in merged_items(node, as_written=True).items()}
+    return {str(name): pair for name, pair in merged_items(node, name=written_key).items()}
 
 
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))

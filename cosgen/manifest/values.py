@@ -12,7 +12,7 @@ from typing import Final
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from cosgen.manifest.decoder import Decoder
-from cosgen.manifest.nodes import key_text, merged_items
+from cosgen.manifest.nodes import is_null, json_key, merged_items, written_key
 from cosgen.manifest.scalars import Scalar
 
 Value = object  # None, bool, int, float, str, list[Value] or dict[Scalar, Value]
@@ -47,30 +47,32 @@ def decode_values(node: Node | None, decoder: Decoder, *, json: bool = False) ->
         )
         return {}
     result: dict[Scalar, Value] = {}
-    for key, (_, value) in merged_items(node, _reporter(decoder), as_written=True).items():
+    for key, (_, value) in merged_items(node, _reporter(decoder), written_key).items():
         result[key] = _any_key_value(value, decoder)
     if json:
-        _report_endless(node, decoder)
+        report_json_faults(node, decoder)
     return result
 
 
-def _report_endless(node: Node, decoder: Decoder) -> None:
-    """Report numbers without end below a node, where JSON has none."""
+def report_json_faults(node: Node, decoder: Decoder) -> None:
+    """Report what JSON cannot have, wherever it is below a node: numbers without end, null as a key."""
     if isinstance(node, ScalarNode):
         if not node.style and node.value.lower().endswith((".inf", ".nan")):
             _finite(node, decoder)
     elif isinstance(node, MappingNode):
-        for _, value in node.value:
-            _report_endless(value, decoder)
+        for key, value in node.value:
+            if is_null(key):
+                decoder.report(key, "null cannot be a key", "use a word as key")
+            report_json_faults(value, decoder)
     else:
         for item in node.value:
-            _report_endless(item, decoder)
+            report_json_faults(item, decoder)
 
 
 def _finite(node: ScalarNode, decoder: Decoder) -> Scalar:
     value = decoder.scalar(node)
     if isinstance(value, float) and not math.isfinite(value):
-        decoder.report(node, f"{node.value} cannot be in a definition", "quote it, or use a finite number")
+        decoder.report(node, f"{node.value} cannot be in a manifest", "quote it, or use a finite number")
     return value
 
 
@@ -94,14 +96,8 @@ def decode_json_values(node: Node, decoder: Decoder) -> Value:
         return value if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
     if isinstance(node, SequenceNode):
         return [decode_json_values(item, decoder) for item in node.value]
-    result: dict[Scalar, Value] = {}
-    for name, (key, item) in merged_items(node, _reporter(decoder)).items():
-        text = key_text(name)
-        if text is None:
-            decoder.report(key, "null cannot be a key", "use a word as key")
-        else:
-            result[text] = decode_json_values(item, decoder)
-    return result
+    items = merged_items(node, _reporter(decoder), json_key)
+    return {name: decode_json_values(item, decoder) for name, (_, item) in items.items()}
 
 
 def is_empty(value: Value) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from cosgen.errors import Origin, Problem
 from cosgen.manifest.collection import Entry, decode_collection, decode_single
 from cosgen.manifest.decoder import Decoder
-from cosgen.manifest.nodes import compose, is_map
+from cosgen.manifest.nodes import compose, is_map, is_null
 from cosgen.manifest.source import BUILD, COLLECTION, DEFINITION, FINALIZE, PackageFolder
 from cosgen.manifest.tree import ContextFile
 
@@ -39,6 +39,8 @@ def read_folder(raw: RawFolder) -> PackageFolder:
         path = join(raw.directory, DEFINITION)
         found: list[Problem] = []
         node = compose(raw.texts[DEFINITION], path, found)
+        if node is not None and is_null(node):
+            node = None
         if node is None or is_map(node):
             decoded = not (node is None and found)
         else:

@@ -138,6 +138,9 @@ def test_links_to_files_inside_are_followed_and_remembered(tmp_path: Path) -> No
         ("steps: [[a]]\n", "CG004"),
         ("image: [a]\n", "CG004"),
         ("labels: {a: 1}\n", "CG004"),
+        ("image: .inf\n", "CG004"),
+        ("unknown: {deep: [.NaN]}\n", "CG004"),
+        ("unknown: {~: x}\n", "CG004"),
         ("a: [\n", "CG002"),
         ("{{ fail `x` }}", "CG011"),
     ],
@@ -160,6 +163,7 @@ def test_broken_build_specs_have_their_error(tmp_path: Path, build: str, expecte
         "name: a\nextra: .inf\n",
         "name: a\nextra: {deep: [.NaN]}\n",
         "name: a\n~: x\n",
+        "name: a\nextra: {deep: {null: x}}\n",
         "- a\n",
     ],
 )
@@ -171,6 +175,19 @@ def test_broken_definitions_have_their_error(tmp_path: Path, definition: str) ->
 def test_broken_collections_have_their_error(tmp_path: Path, entry: str) -> None:
     files = {"packages/a/collection.yaml": f"packages: [{entry}]\n", "packages/a/build.yaml": ""}
     assert "CG003" in ids(read(tmp_path, dict(files)).problems)
+
+
+def test_a_collection_is_read_by_way_of_json_as_a_whole(tmp_path: Path) -> None:
+    text = "packages: [{name: a, category: t, version: '1'}]\nextra: .inf\n"
+    files: dict[str, str | bytes] = {"packages/a/collection.yaml": text, "packages/a/build.yaml": ""}
+    assert ids(read(tmp_path, files).problems) == ["CG003"]
+
+
+@pytest.mark.parametrize("text", ["", "~\n", "---\n", "# nothing\n", "---\n---\nname: a\n"])
+def test_an_empty_definition_is_a_package_without_a_name(tmp_path: Path, text: str) -> None:
+    tree = read(tmp_path, {"packages/a/definition.yaml": text})
+    assert list(tree.by_fingerprint) == ["--"]
+    assert ids(tree.problems) == ["CG041"]
 
 
 def test_null_is_the_same_as_absent(tmp_path: Path) -> None:

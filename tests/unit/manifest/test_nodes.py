@@ -50,6 +50,11 @@ def test_a_merge_overwrites_what_stands_before_it() -> None:
     assert problems == []
 
 
+def test_keys_are_told_apart_as_json_spells_them() -> None:
+    text = "1: one\n1.5: more\ntrue: first\ny: last\n'1.0': text\n"
+    assert fields(text) == {"1": "one", "1.5": "more", "true": "last", "1.0": "text"}
+
+
 def test_numbers_where_text_is_wanted_are_refused_with_place_and_remedy() -> None:
     problems: list[Problem] = []
     fields("a: x\nversion: 1.10\n", problems)
