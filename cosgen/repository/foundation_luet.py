@@ -5,6 +5,7 @@ images are those of finished packages as luet pushes them: tagged by fingerprint
 """
 
 import hashlib
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -28,6 +29,8 @@ from cosgen.storage.open import open_store
 from cosgen.storage.port import digest_of
 
 _SECONDS = 30
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")  # it names a file of the cache, too
 
 
 def pin_luet(place: FoundationPlace) -> LockedFoundation | None:
@@ -43,7 +46,10 @@ def pin_luet(place: FoundationPlace) -> LockedFoundation | None:
         if data is None:
             return None
         view = _mapping(luet_yaml.parse(data, config.reference))
-    revision = int(str(view.get("revision") or 0))
+    told = str(view.get("revision") or 0)
+    if not _NUMBER.fullmatch(told):
+        raise PublishError(problem("CG686", f"the foundation {place.name} has no revision: {told[:40]!r}"))
+    revision = int(told)
     pinned = place.pinned
     if pinned is not None and pinned.kind == "luet" and revision < pinned.commit:
         what = (
@@ -77,7 +83,7 @@ def open_luet(place: FoundationPlace, pinned: LockedFoundation, cache: Path) -> 
     for kind in ("tree", "meta"):
         file = _mapping(listed.get(kind))
         sha256 = str(_mapping(file.get("checksums")).get("sha256") or "")
-        if not sha256:
+        if not _SHA256.fullmatch(sha256):
             what = (
                 f"the foundation {place.name} has no checksum of its {kind}, so that nothing can be verified"
             )
@@ -103,7 +109,7 @@ class LuetFoundation(PinnedFoundation):
     def records(self, variant: Variant) -> tuple[PackageRecord, ...]:
         """Return all it offers and gives a checksum of."""
         del variant
-        return tuple(_record(entry) for entry in self.entries if entry.sha256)
+        return tuple(_record(entry) for entry in self.entries if _SHA256.fullmatch(entry.sha256))
 
     def variant_for(self, variant: Variant) -> str:
         """Return "": there is only one."""

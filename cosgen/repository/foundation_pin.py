@@ -34,6 +34,7 @@ def pin(place: FoundationPlace) -> LockedFoundation:
         tail = read_tail(session)
         if tail.commit.seq < 0:
             if (found := pin_luet(place)) is not None:
+                _refuse_exchange(place)
                 return found
             what = f"{session.store.url} holds no repository"
             raise PublishError(problem("CG686", f"the foundation {place.name} cannot be read: {what}"))
@@ -46,7 +47,8 @@ def pin(place: FoundationPlace) -> LockedFoundation:
             document, root = _verified(place, session, channel, root)
             snapshot, seq = ObjectRef.from_json(document.get("snapshot")), integer(document, "seq")
         commit = read_commit(session.patient, seq)
-    if commit is None or commit.state.channels[channel].snapshot != snapshot:
+    told = commit.state.channels.get(channel) if commit is not None else None
+    if commit is None or told is None or told.snapshot != snapshot:
         what = f"the log and the signatures of the foundation {place.name} do not agree on {channel}"
         raise VerificationError(problem("CG688", what))
     if place.pinned is not None and place.pinned.channel == channel and seq < place.pinned.commit:
@@ -66,6 +68,17 @@ def pin(place: FoundationPlace) -> LockedFoundation:
         root_digest=digest_of(root) if root is not None else "",
         root_version=_version_of(root) if root is not None else 0,
     )
+
+
+def _refuse_exchange(place: FoundationPlace) -> None:
+    """Refuse what luet wrote where there was a log, or signatures must be: anybody can take those away."""
+    if place.trust is not None:
+        what = (
+            f"the foundation {place.name} is to be trusted by its signatures, and luet's repository has none"
+        )
+        raise VerificationError(problem("CG688", what))
+    if place.pinned is not None and place.pinned.kind != "luet":
+        raise VerificationError(_back_in_time(place, "luet's repository is there, and its log is gone"))
 
 
 def _address(place: FoundationPlace, state: State) -> str:

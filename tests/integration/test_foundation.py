@@ -18,6 +18,7 @@ from cosgen.storage.open import open_store
 from cosgen.storage.retry import SystemClock
 from tests.engines import free_port
 from tests.fakes.artifacts import make_artifact
+from tests.integration.test_luet_import import repository
 
 
 @dataclass
@@ -298,6 +299,25 @@ def test_a_foundation_that_is_not_to_be_trusted_is_not_followed_and_still_built_
     refused(world.lock("--update"), VerificationError, "CG688")
     assert world.pin() == pinned
     assert world.planned()["f/lib@2.0"] == "keep"
+
+
+def test_a_foundation_that_lost_its_log_or_signatures_is_not_followed_as_one_of_luet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = sign(world, monkeypatch)
+    world.lock()
+    pinned = world.pin()
+    shutil.rmtree(world.repository)
+    repository(world.repository)
+    (world.repository / "repository.yaml").rename(world.repository / "stable-repository.yaml")
+    assert "its log is gone" in refused(world.lock("--update"), VerificationError, "CG687")
+    assert world.pin() == pinned
+
+    (world.project / LOCK_PATH).unlink()
+    shutil.copy(root, world.project / "root.json")
+    config = world.project / "cosgen.yaml"
+    config.write_text(config.read_text().replace("}\n", ", trust: root.json}\n"))
+    assert "has none" in refused(world.lock(), VerificationError, "CG688")
 
 
 def test_addresses_of_the_clients_folder_lead_to_the_root() -> None:

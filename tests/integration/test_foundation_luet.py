@@ -1,9 +1,12 @@
 """A project on a repository that luet wrote: pinned by its index, joined and built upon, never rebuilt."""
 
 import functools
+import hashlib
 import http.server
 import json
+import re
 import shutil
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +21,7 @@ from cosgen.errors import CosgenError, PublishError, VerificationError
 from cosgen.graph.model import Fingerprint
 from cosgen.manifest.lock import LOCK_PATH, read_lock
 from tests.fakes.repository_records import archive_of
-from tests.integration.test_luet_import import repository
+from tests.integration.test_luet_import import repository, tar_of
 
 JOIN = 'requires_final_images: true\nrequires: [{name: hello, category: apps, version: ">=0"}]\nsteps: [x]\n'
 
@@ -134,3 +137,20 @@ def test_a_project_of_several_architectures_is_refused(project: Path) -> None:
     config = project / "cosgen.yaml"
     config.write_text(config.read_text() + "arches: [x86_64, arm64]\n")
     refused(run(project, lock.command), PublishError, "CG690")
+
+
+def test_a_checksum_that_is_none_leads_to_no_file_outside_of_the_cache(project: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of the machine")
+    packed = tmp_path / "old" / "repository.meta.yaml.tar"
+    with tarfile.open(packed) as tar:
+        meta = tar.extractfile("./repository.meta.yaml").read().decode()  # type: ignore[union-attr]  # it is there
+    before = hashlib.sha256(packed.read_bytes()).hexdigest()
+    packed.write_bytes(
+        tar_of({"repository.meta.yaml": re.sub("sha256: [0-9a-f]{64}", f"sha256: {secret}", meta).encode()})
+    )
+    index = tmp_path / "old" / "repository.yaml"
+    index.write_text(index.read_text().replace(before, hashlib.sha256(packed.read_bytes()).hexdigest()))
+    run(project, lock.command)
+    with pytest.raises((KeyError, CosgenError)):
+        assert archive(project).path != secret
