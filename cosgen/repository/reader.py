@@ -7,7 +7,7 @@ from cosgen.errors import Problem, PublishError
 from cosgen.repository.codec import Json
 from cosgen.repository.commit import read_tail
 from cosgen.repository.diff import SnapshotDiff, diff
-from cosgen.repository.log import ChannelState, Commit, Step, read_commit
+from cosgen.repository.log import ChannelState, Commit, Step, check_chain, read_commit
 from cosgen.repository.places import find_place
 from cosgen.repository.record import ObjectRef, PackageRecord
 from cosgen.repository.session import Session
@@ -113,11 +113,18 @@ class Repository:
         return tuple(r for r in records if (r.category, r.name) == (category, name))
 
     def log(self, *, since: int = 0) -> Iterator[Commit]:
-        """Yield commits from the newest down to number `since`."""
+        """Yield commits from the newest down to number `since`.
+
+        Raises:
+            VerificationError: One is damaged, or not the one that the next names.
+        """
         commit: Commit | None = self.commit
         while commit is not None and commit.seq >= max(since, 0):
             yield commit
-            commit = read_commit(self.session.patient, commit.seq - 1) if commit.seq else None
+            before = read_commit(self.session.patient, commit.seq - 1) if commit.seq else None
+            if before is not None:
+                check_chain(before, commit, self.session.store.url)
+            commit = before
 
     def history(self, channel: str) -> Iterator[HistoryEntry]:
         """Yield the moves of a channel, newest first, with who made them and why."""

@@ -28,7 +28,7 @@ from cosgen.storage.port import (
     check_key,
 )
 
-_PLAIN_BYTES = {"Accept-Encoding": "identity"}
+_MOST = 1 << 30  # bytes of an object that is read whole; nothing that is has so many
 _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -44,13 +44,13 @@ class HttpStore:
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> Blob | None:
         """Read an object or a span of it."""
         span = {} if start == 0 and length is None else {"Range": _range(start, length)}
-        answer = self._ask("GET", key, span)
+        answer = self._ask("GET", key, span, most=_MOST if length is None else start + length)
         if answer is None:
             return None
         stat, status, data = answer
         if span and status == HTTPStatus.OK:  # a server that does not know ranges sends everything
-            data = data[start:] if length is None else data[start : start + length]
-        return Blob(stat, data)
+            data = data[start:]
+        return Blob(stat, data if length is None else data[:length])
 
     def head(self, key: str) -> Stat | None:
         """Return what is known of an object."""
@@ -79,7 +79,10 @@ class HttpStore:
         """Refuse: a web server is not written to."""
         self._refuse(key)
 
-    def _ask(self, method: str, key: str, headers: dict[str, str]) -> tuple[Stat, int, bytes] | None:
+    def _ask(
+        self, method: str, key: str, headers: dict[str, str], most: int = 0
+    ) -> tuple[Stat, int, bytes] | None:
+        """Ask for an object; of one that never ends no more is read than `most` bytes."""
         address = f"{self.url}/{check_key(key)}"
         # open_store lets only http and https in
         request = urllib.request.Request(  # noqa: S310
@@ -87,7 +90,9 @@ class HttpStore:
         )  # open_store lets only http(s) in
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as response:  # noqa: S310  # as above
-                data = response.read()
+                data = _body(response, most)
+                if len(data) >= _MOST:
+                    raise StoreError(_unreachable(address, f"it has {_MOST >> 20} MiB or more"))
                 self._answered = True
                 return _stat(key, response.headers, len(data)), response.status, data
         except urllib.error.HTTPError as error:
@@ -115,6 +120,12 @@ class HttpStore:
         )
 
 
+def _body(response: http.client.HTTPResponse, most: int) -> bytes:
+    """Read an answer. One that tells its length is read whole, so that a cut one is noticed."""
+    told = response.length
+    return response.read() if told is not None and told <= most else response.read(most)
+
+
 def _range(start: int, length: int | None) -> str:
     return f"bytes={start}-" if length is None else f"bytes={start}-{start + length - 1}"
 
@@ -123,7 +134,7 @@ def _stat(key: str, headers: Message, received: int) -> Stat:
     total = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
     return Stat(
         key=key,
-        size=int(total) if total.isdigit() else received,
+        size=int(total) if total.isascii() and total.isdigit() else received,
         etag=headers.get("ETag", ""),
         modified=_seconds(headers.get("Last-Modified")) or 0.0,
         headers=Headers(headers.get("Content-Type", ""), headers.get("Cache-Control", "")),
@@ -134,7 +145,7 @@ def _stat(key: str, headers: Message, received: int) -> Stat:
 def _seconds(text: str | None) -> float | None:
     try:
         return email.utils.parsedate_to_datetime(text).timestamp() if text else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
