@@ -73,6 +73,31 @@ _WIDTH = re.compile(r"%[-+# 0]*(?:[0-9]{5,}|[0-9]*\.[0-9]{5,})")
 _VERB = re.compile(r"%(?P<flags>[-+# 0]*[0-9]*(?:\.[0-9]+)?)(?P<verb>[a-zA-Z%])")
 
 
+class NoData(frozenset[object]):
+    """The data of a template that is called without any: each field of it is again nothing."""
+
+    def __gotemplate_lookup__(self, field: str) -> "NoData":
+        """Return what a template finds under a field's name."""
+        return self
+
+    def __str__(self) -> str:
+        return "<no value>"
+
+
+def without_no_data(name: str, function: Function) -> Function:
+    """Return a function that gets null, or an empty map, where a template passes what it has no data for."""
+    is_keyed = name in _STRING_KEYED
+
+    @functools.wraps(function)
+    def call(*arguments: object) -> object:
+        if any(type(argument) is NoData for argument in arguments):
+            nothing: object = {} if is_keyed else None
+            arguments = tuple(nothing if type(argument) is NoData else argument for argument in arguments)
+        return function(*arguments)
+
+    return call
+
+
 class UnsafeFunctionError(ValueError):
     """A template called a function whose result is not determined by the tree."""
 
@@ -278,6 +303,7 @@ def go_builtins(
         "eq": equal,
         "ne": not_equal,
         "index": index,
+        "len": functions["len"],
         "printf": formatted,
         "print": lambda *values: functions["print"](*printable(values)),
         "println": lambda *values: functions["println"](*printable(values)),

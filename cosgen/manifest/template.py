@@ -21,17 +21,27 @@ from cosgen.manifest.bounds import Bounds, TooMuchError
 from cosgen.manifest.functions import (
     ClockError,
     Function,
+    NoData,
     UnsafeFunctionError,
     go_builtins,
     guarded,
     has_any_key_map,
     rounded,
+    without_no_data,
 )
 from cosgen.manifest.go_json import from_json, from_json_array
 from cosgen.manifest.go_toml import to_toml
 from cosgen.manifest.go_yaml import from_yaml, from_yaml_array, to_yaml
 from cosgen.manifest.scalars import Scalar
-from cosgen.manifest.template_text import CALL, DEFINE, PIECE, outside_definitions, skeleton_of
+from cosgen.manifest.template_text import (
+    CALL,
+    DEFINE,
+    NO_DATA,
+    PIECE,
+    give_data,
+    outside_definitions,
+    skeleton_of,
+)
 from cosgen.manifest.values import ReadLog, TracedMap, Value
 
 MAX_OUTPUT = 4_000_000  # characters of one rendered build.yaml
@@ -50,10 +60,11 @@ _FAULTS = (
     TypeError,
     ValueError,
 )
-_SIMPLE = re.compile(r"\{\{\s*\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}")
+_SIMPLE = re.compile(r"(?<!\{)\{\{\s*\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}")
 _TRIMMED_START = re.compile(r"\s*\{\{-\s")
 _TRIMMED_END = re.compile(r"-\}\}\s*\Z")
 _NO_FIELD = re.compile(r"attribute '(.*)' is not allowed")
+_NO_DATA = NoData()
 _SHARED_NAME = "\x00shared"
 
 
@@ -157,7 +168,7 @@ class Renderer:
         prefix = self._prefix
         if self.problems or prefix is None or _TRIMMED_START.match(text) or DEFINE.search(text):
             return self._cached(self._glue + text, lambda: self._make(self._glue + text)), ""
-        return self._cached(text, lambda: self._base(text).with_source(text, name="")), prefix
+        return self._cached(text, lambda: self._base(text).with_source(give_data(text), name="")), prefix
 
     def _cached(self, key: str, make: Callable[[], Template]) -> Template:
         template = self._compiled.get(key)
@@ -184,7 +195,7 @@ class Renderer:
 
     def _make(self, text: str, name: str = "") -> Template:
         return Template(
-            text,
+            give_data(text),
             name=name,
             functions=self._functions,
             missing_key="zero",
@@ -196,6 +207,7 @@ class Renderer:
     def _sandbox(self) -> SandboxPolicy:
         return SandboxPolicy(
             allow_functions=self._functions,
+            allow_custom_lookup=True,  # of NoData
             allow_context_capabilities=("render-associated",),
             allow_attributes=("Major", "Minor", "Patch"),
             allow_methods=("Prerelease", "Metadata", "Original", "Compare"),
@@ -261,7 +273,8 @@ def _function_table(settings: TemplateSettings, bounds: Bounds) -> dict[str, Fun
     }
     table = guarded(functions, allow=settings.allow, epoch=settings.epoch)
     table |= go_builtins({**table, **_builtin_functions("go")}, (INVALID, UNTYPED_NIL), UNTYPED_NIL)
-    table = {name: bounds.bounded(name, function) for name, function in table.items()}
+    table = {name: without_no_data(name, bounds.bounded(name, function)) for name, function in table.items()}
+    table[NO_DATA] = _data
     table["include"] = ContextFunction(sync=_include, capabilities=frozenset({"render-associated"}))
     return table
 
@@ -282,8 +295,12 @@ def _is_nothing(value: object) -> bool:
     return value is None or value is INVALID or value is UNTYPED_NIL
 
 
+def _data(value: object = None) -> object:
+    return _NO_DATA if _is_nothing(value) else value
+
+
 def _include(context: RenderContext, name: str, data: object) -> object:
-    return context.render_template(name, data)
+    return context.render_template(name, _data(data))
 
 
 def _describe(error: BaseException, origin: Origin) -> Problem:
