@@ -175,13 +175,9 @@ class ReadLog:
 
     def to_json(self) -> str:
         """Return what was read as canonical JSON: sorted pairs of path and value."""
-        pairs = sorted(
-            (json.dumps([str(part) for part in path], ensure_ascii=False), _plain(value))
-            for path, value in self.paths.items()
-        )
-        return json.dumps(
-            [[json.loads(path), value] for path, value in pairs], ensure_ascii=False, separators=(",", ":")
-        )
+        pairs = [([str(part) for part in path], _plain(value)) for path, value in self.paths.items()]
+        pairs.sort(key=lambda pair: json.dumps(pair[0], ensure_ascii=False))
+        return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
 
 
 def _plain(value: Value) -> Value:

@@ -67,6 +67,12 @@ def test_reads_are_logged_by_path_absent_ones_too() -> None:
     assert json.loads(log.to_json()) == [[["a"], 1], [["m", "x"], 2], [["nope"], None], [["other"], None]]
 
 
+def test_a_number_and_its_text_may_both_be_keys() -> None:
+    log = ReadLog()
+    log.paths = {("m", 2): {"x": 1}, ("m", "2"): "text", ("a",): None}
+    assert json.loads(log.to_json()) == [[["a"], None], [["m", "2"], {"x": 1}], [["m", "2"], "text"]]
+
+
 def test_looking_at_a_whole_map_logs_it_whole() -> None:
     looks: list[Callable[[Any], object]] = [len, list, bool, dict, lambda m: m.items(), lambda m: m.values()]
     for look in looks:
