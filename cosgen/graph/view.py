@@ -33,7 +33,7 @@ class View:
             packages,
             key=lambda item: (rank.get(item.tree, -1), item.tree, item.origin.path.split("/"), item.origin),
         )
-        self.build = Catalog(map(_build_entry, read_order), compat)
+        self.build = Catalog((_build_entry(item, compat) for item in read_order), compat)
         self.subpackages: dict[Fingerprint, Fingerprint] = {}
         self.run = Catalog(self._runtime_entries(read_order), compat)
         self.final_fixed = frozenset(
@@ -220,8 +220,12 @@ def _picks(references: Iterable[Definition], solution: Solution) -> list[Fingerp
     return [picked for reference in references if (picked := solution.pick(reference)) is not None]
 
 
-def _build_entry(package: Package) -> Entry:
-    return _entry(package.definition, package.spec.requires, package.spec.conflicts)
+def _build_entry(package: Package, compat: Compat) -> Entry:
+    """Return a package as builds see it; of luet's newest generation, also what its spec provides."""
+    entry = _entry(package.definition, package.spec.requires, package.spec.conflicts)
+    if package.spec.provides and compat == "head":
+        return replace(entry, provides=package.spec.provides)
+    return entry
 
 
 def _entry(

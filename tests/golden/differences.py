@@ -11,10 +11,13 @@ TREE_DIFFERENCES = {
 
 # Whole trees luet cannot load because of one package; we load the rest and tell the problem.
 LOAD_ERRORS_ARE_PROBLEMS = "luet gives up the whole tree at the first fault; we read on, and tell all faults"
+VALUES_MEND_IT = (
+    "luet reads a tree without its values files first, and gives up where only they mend a template"
+)
 
-# Cases that load in luet and have a tree-level problem here, though every package agrees.
-CASE_PROBLEMS = {
-    "both": "a definition and a collection in one directory: the definition's build sees no values (CG007)",
-    "duptree": "one package defined twice in one tree: the first counts as in luet, and we say so (CG040)",
-    "emptydef": "a package without a name can never be asked for (CG041)",
+# Problem id -> why luet has none, though every package agrees.
+PROBLEMS_ONLY_HERE = {
+    "CG007": "a definition and a collection in one directory: the definition's build sees no values",
+    "CG040": "one package defined twice in one tree: the first counts as in luet, and we say so",
+    "CG041": "a package without a name can never be asked for",
 }

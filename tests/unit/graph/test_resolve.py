@@ -101,6 +101,18 @@ def test_a_provider_hides_the_package_and_is_built_in_its_place() -> None:
     assert "real-u-3" not in graph.targets
 
 
+def test_what_a_build_spec_provides_counts_in_place_of_the_definitions() -> None:
+    spec = BuildSpec(image="x", steps=("make",), provides=refs("u/new@>=0"))
+    provider = package("t/p@1", spec, provides=["u/old@>=0"])
+    needs = [package("t/c@1", requires=["u/new"]), package("t/d@1", requires=["u/old"])]
+    graph = think(tree([provider, *needs]))
+    assert chain(graph, "c-t-1") == ["p-t-1", "c-t-1"]
+    assert ids(graph, "d-t-1") == ["CG401"]
+    before = think(tree([provider, *needs]), compat="0.36")
+    assert ids(before, "c-t-1") == ["CG401"]
+    assert chain(before, "d-t-1") == ["p-t-1", "d-t-1"]
+
+
 def test_a_selector_is_not_tested_against_a_provided_version() -> None:
     provider = package("t/p@1", BuildSpec(image="x"), provides=["u/real@1.0"])
     graph = think(
