@@ -167,6 +167,8 @@ class Registry:
             digest: Its digest when known; else it is computed.
         """
         digest = digest or (_digest(content) if isinstance(content, bytes) else _file_digest(content))
+        if isinstance(content, Path) and not content.stat().st_size:
+            content = b""  # an empty stream would be sent in chunks, which nobody waits for
         if self.has_blob(name, digest):
             return digest
         begun = self._request("POST", name, "blobs/uploads/", actions="pull,push")
@@ -174,8 +176,9 @@ class Registry:
         location = urljoin(begun.url, begun.headers["Location"])
         location += ("&" if urlsplit(location).query else "?") + f"digest={digest.replace(':', '%3A')}"
         headers = {"Content-Type": "application/octet-stream"}
-        if isinstance(content, bytes):
-            done = self._send("PUT", name, location, data=lambda: content, headers=headers)
+        if isinstance(content, bytes) or not content.stat().st_size:  # the library sends no empty file
+            data = content if isinstance(content, bytes) else b""
+            done = self._send("PUT", name, location, data=lambda: data, headers=headers)
         else:
             with content.open("rb") as file:
 

@@ -42,6 +42,12 @@ def test_a_blob_comes_back_as_it_was_put(name: ImageName, tmp_path: Path) -> Non
     assert client.put_blob(name, b"small") == client.put_blob(name, b"small")
 
 
+def test_an_empty_file_can_be_put(name: ImageName, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    digest = Registry(retries=0).put_blob(name, tmp_path / "empty")
+    assert Registry().get_blob(name, digest) == b""
+
+
 def test_a_manifest_is_found_by_tag_and_digest(name: ImageName) -> None:
     client = Registry()
     manifest = an_index()
