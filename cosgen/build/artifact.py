@@ -77,7 +77,10 @@ class ArtifactRecord:
         Raises:
             ValueError: The text is not a record of this schema.
         """
-        data = json.loads(text)
+        try:
+            data = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("not an artifact record: it is nested too deeply") from error
         if not isinstance(data, dict) or data.get("schema") != RECORD_SCHEMA:
             raise ValueError(f"not an artifact record of schema {RECORD_SCHEMA}")
         try:

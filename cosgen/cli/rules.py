@@ -1,7 +1,5 @@
 """The problem ids of this room, CG701 to CG799; the reference of ids in the docs is made from this table."""
 
-# ruff: noqa: E501 - a table reads best with one rule a line
-
 from collections.abc import Mapping
 from types import MappingProxyType
 

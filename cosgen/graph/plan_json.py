@@ -45,7 +45,7 @@ def plan_from_json(text: str) -> Plan:
         if data["schema"] != PLAN_SCHEMA:
             raise _refuse(f"the plan has schema {data['schema']!r}, this cosgen reads {PLAN_SCHEMA}")
         return _plan_from_data(data)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _refuse(f"the file is not a plan: {error}") from error
 
 

@@ -56,7 +56,7 @@ def result_from_json(text: str) -> Result:
             reason=str(data["reason"]),
             log=str(data["log"]),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a result record: {error}") from error
 
 
@@ -109,7 +109,7 @@ def outcome_from_json(text: str) -> Outcome:
             reasons={str(key): str(reason) for key, reason in data["reasons"].items()},
             red=tuple(map(str, data["red"])),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not an outcome: {error}") from error
 
 

@@ -11,9 +11,11 @@ import zstandard
 
 from cosgen.build.artifact import ArtifactRecord
 from cosgen.errors import Problem, VerificationError
+from cosgen.repository.codec import DecodeError, unpack
 from cosgen.storage.port import digest_of
 
 _LEVEL = 3  # of zstd
+_MOST_BYTES = 1 << 30  # of one bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,12 @@ def read_attestation(data: bytes) -> Iterator[tuple[str, bytes]]:
         VerificationError: It is no bundle (CG512).
     """
     try:
-        plain = zstandard.ZstdDecompressor().decompressobj().decompress(data)
-        with tarfile.open(fileobj=io.BytesIO(plain)) as bundle:
+        with tarfile.open(fileobj=io.BytesIO(unpack(data, _MOST_BYTES))) as bundle:
             for info in bundle:
                 file = bundle.extractfile(info)
                 if file is not None:
                     yield info.name, file.read()
-    except (zstandard.ZstdError, tarfile.TarError) as error:
+    except (DecodeError, tarfile.TarError) as error:
         raise VerificationError(
             Problem(
                 what=f"a bundle of metadata, SBOM and provenance is damaged: {error}",

@@ -4,15 +4,20 @@ import json
 from collections.abc import Mapping
 from typing import TypeAlias
 
+import zstandard
+
 from cosgen.errors import Problem, VerificationError
 
 Json: TypeAlias = object  # what the json module reads and writes
+_BLOCK = 1 << 20  # bytes
+_SURROGATE = rb"\ud"
 
 
 class DecodeError(VerificationError):
     """Stored JSON is not of the form that cosgen writes."""
 
     def __init__(self, what: str) -> None:
+        self.what = what
         fix = "run `cosgen repo fsck`; if a newer cosgen wrote it, use that one"
         super().__init__(Problem(what=f"stored data cannot be read: {what}", fix=fix, id="CG511"))
 
@@ -32,9 +37,38 @@ def decode(data: bytes) -> Mapping[str, Json]:
         DecodeError: It is none.
     """
     try:
-        return mapping(json.loads(data))
-    except ValueError as error:
+        found = json.loads(data, parse_constant=_refuse_constant)
+        if _SURROGATE in data.lower():
+            _encode(found).encode()  # halves of characters are no text
+    except (ValueError, RecursionError) as error:
         raise DecodeError(str(error)) from error
+    return mapping(found)
+
+
+def unpack(data: bytes, most: int) -> bytes:
+    """Undo zstd.
+
+    Args:
+        data: One frame.
+        most: Bytes that may come of it.
+
+    Raises:
+        DecodeError: It is damaged, or more comes of it.
+    """
+    found = bytearray()
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(data) as reader:
+            while len(found) <= most and (block := reader.read(_BLOCK)):
+                found += block
+    except zstandard.ZstdError as error:
+        raise DecodeError(str(error)) from error
+    if len(found) > most:
+        raise DecodeError(f"it grows beyond {most} bytes")
+    return bytes(found)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def mapping(value: Json) -> Mapping[str, Json]:
@@ -49,6 +83,26 @@ def items(value: Json) -> list[Json]:
     if not isinstance(value, list):
         raise DecodeError(f"{str(value)[:60]!r} stands where a list should")
     return value
+
+
+def row(value: Json, length: int) -> list[Json]:
+    """Return a JSON array of so many items; raises `DecodeError`."""
+    found = items(value)
+    if len(found) != length:
+        raise DecodeError(f"a row has {len(found)} items, not {length}")
+    return found
+
+
+def whole(value: Json) -> int:
+    """Return a whole number that is not negative as such; raises `DecodeError`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise DecodeError(f"{str(value)[:60]!r} stands where a whole number should")
+    return value
+
+
+def times(value: Json) -> dict[str, int]:
+    """Return a JSON object of whole numbers, seconds since 1970, by name; raises `DecodeError`."""
+    return {name: whole(since) for name, since in mapping(value).items()}
 
 
 def text(data: Mapping[str, Json], key: str) -> str:

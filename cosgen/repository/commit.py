@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from cosgen.errors import Problem
 from cosgen.repository import pool
-from cosgen.repository.codec import Json, canonical, decode, mapping
+from cosgen.repository.codec import Json, canonical, decode, times
 from cosgen.repository.log import (
     Commit,
     Hint,
@@ -168,9 +168,8 @@ def _with_garbage(store: Store, commit: Commit) -> Commit:
     if garbage is None or commit.state.condemned or commit.state.tombs:
         return commit
     data = decode(load_object(store, garbage))
-    condemned = {key: int(str(since)) for key, since in mapping(data.get("condemned")).items()}
-    tombs = {key: int(str(since)) for key, since in mapping(data.get("tombs")).items()}
-    return replace(commit, state=replace(commit.state, condemned=condemned, tombs=tombs))
+    state = replace(commit.state, condemned=times(data.get("condemned")), tombs=times(data.get("tombs")))
+    return replace(commit, state=state)
 
 
 def _search(store: Store) -> Commit:

@@ -12,7 +12,19 @@ from typing import TypeVar
 
 from cosgen.errors import Problem, VerificationError
 from cosgen.repository import pool
-from cosgen.repository.codec import DecodeError, Json, canonical, decode, integer, items, mapping, text
+from cosgen.repository.codec import (
+    DecodeError,
+    Json,
+    canonical,
+    decode,
+    integer,
+    items,
+    mapping,
+    row,
+    text,
+    times,
+    whole,
+)
 from cosgen.repository.record import ObjectRef
 from cosgen.repository.sign import Signature
 from cosgen.storage.port import Store
@@ -82,12 +94,12 @@ class Step:
     def from_json(cls, value: Json) -> "Step":
         """Read the JSON form; raises `DecodeError`."""
         data = mapping(value)
-        seq, time, origin, tag = items(data.get("at"))
+        seq, time, origin, tag = row(data.get("at"), 4)
         return cls(
             snapshot=ObjectRef.from_json(data.get("snapshot")),
-            seq=int(str(seq)),
-            time=int(str(time)),
-            origin=int(str(origin)),
+            seq=whole(seq),
+            time=whole(time),
+            origin=whole(origin),
             tag=str(tag),
         )
 
@@ -193,8 +205,8 @@ class Commit:
         state = State(
             channels=_by_name(body, "channels", ChannelState.from_json),
             pins=_by_name(body, "pins", Step.from_json),
-            condemned={key: int(str(since)) for key, since in mapping(body.get("condemned")).items()},
-            tombs={key: int(str(since)) for key, since in mapping(body.get("tombs")).items()},
+            condemned=times(body.get("condemned")),
+            tombs=times(body.get("tombs")),
             garbage=ObjectRef.from_json(garbage) if garbage else None,
             settings=mapping(body.get("settings")),
         )

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from cosgen.build.artifact import ArtifactRecord, FileRef
 from cosgen.repository import pool
-from cosgen.repository.codec import Json, integer, mapping, text, texts
+from cosgen.repository.codec import DecodeError, Json, integer, mapping, text, texts, whole
+from cosgen.storage.port import is_digest, is_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,16 @@ class ObjectRef:
     def from_json(cls, value: Json) -> "ObjectRef":
         """Read the JSON form; raises `DecodeError`."""
         data = mapping(value)
-        return cls(key=text(data, "key"), digest=text(data, "digest"), size=integer(data, "size"))
+        return cls.checked(data.get("key"), data.get("digest"), data.get("size"))
+
+    @classmethod
+    def checked(cls, key: Json, digest: Json, size: Json) -> "ObjectRef":
+        """Make a reference of what somebody else wrote; raises `DecodeError`."""
+        if not isinstance(key, str) or not is_key(key):
+            raise DecodeError(f"{str(key)[:60]!r} is no key of an object")
+        if not isinstance(digest, str) or not is_digest(digest):
+            raise DecodeError(f"{str(digest)[:60]!r} is no digest")
+        return cls(key=key, digest=digest, size=whole(size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

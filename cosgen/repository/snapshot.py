@@ -5,14 +5,25 @@ clients read. Packages are spread over shards by a hash of `category/name`, so t
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import zstandard
-
 from cosgen.errors import Problem, VerificationError
 from cosgen.repository import pool
-from cosgen.repository.codec import Json, canonical, decode, integer, items, mapping, text
+from cosgen.repository.codec import (
+    DecodeError,
+    Json,
+    canonical,
+    decode,
+    integer,
+    items,
+    mapping,
+    row,
+    text,
+    unpack,
+    whole,
+)
 from cosgen.repository.luet import LuetFileRef
 from cosgen.repository.luet_tar import zstd_compressor
 from cosgen.repository.record import ObjectRef, PackageRecord
@@ -20,11 +31,12 @@ from cosgen.storage.port import Store, digest_of
 
 SCHEMA = 1
 _LEVEL = 3  # of zstd, for shards
-_LUET_FILES = ("tree", "meta", "compilertree")
+_HEX = re.compile(r"[0-9a-f]{64}")
 # Packages of a variant up to which so many shards are used: few objects for small repositories, small
 # ones for large.
 _SHARD_STEPS = ((64, 1), (1024, 16), (100_000, 256))
 _MOST_SHARDS = 4096
+_MOST_BYTES = 1 << 30  # of the records of one shard
 _READS = 4  # attempts at an object whose bytes come back wrong
 
 
@@ -66,25 +78,36 @@ class VariantIndex:
     def from_json(cls, value: Json) -> "VariantIndex":
         """Read the JSON form; raises `DecodeError`."""
         data = mapping(value)
-        rows = [items(row) for row in items(data.get("shards"))]
-        files = {name: items(row) for name, row in mapping(data.get("luet")).items()}
+        rows = [row(item, 4) for item in items(data.get("shards"))]
+        files = {name: row(item, 4) for name, item in mapping(data.get("luet")).items()}
+        if not files.keys() >= {"tree", "meta"}:
+            raise DecodeError("a variant lacks the files that clients read")
         return cls(
             flavor=text(data, "flavor"),
             arch=text(data, "arch"),
             platform=text(data, "platform"),
             packages=integer(data, "packages"),
-            content=int(text(data, "content"), 16),
-            shards=tuple(
-                ObjectRef(key=str(row[1]), digest=str(row[2]), size=int(str(row[3]))) for row in rows
-            ),
-            numbers=tuple(int(str(row[0])) for row in rows),
-            luet={
-                name: LuetFileRef(
-                    key=str(row[0]), digest=str(row[1]), size=int(str(row[2])), compression=str(row[3])
-                )
-                for name, row in files.items()
-            },
+            content=_content(text(data, "content")),
+            shards=tuple(ObjectRef.checked(*rest) for _, *rest in rows),
+            numbers=tuple(whole(number) for number, *_ in rows),
+            luet={name: _luet_file(*file) for name, file in files.items()},
         )
+
+
+def _content(text: str) -> int:
+    if not _HEX.fullmatch(text):
+        raise DecodeError(f"{text[:60]!r} is no checksum of packages")
+    return int(text, 16)
+
+
+def _luet_file(key: Json, digest: Json, size: Json, compression: Json) -> LuetFileRef:
+    ref = ObjectRef.checked(f"{pool.CLIENT_ROOT}{key}", digest, size)
+    return LuetFileRef(
+        key=ref.key.removeprefix(pool.CLIENT_ROOT),
+        digest=ref.digest,
+        size=ref.size,
+        compression=str(compression),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +175,7 @@ def encode_shard(records: Iterable[PackageRecord]) -> bytes:
 
 def decode_shard(data: bytes) -> Iterator[PackageRecord]:
     """Yield the records of a shard; raises `DecodeError`."""
-    try:
-        lines = zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    except zstandard.ZstdError as error:
-        raise VerificationError(_wrong("a shard", str(error))) from error
-    for line in lines.splitlines():
+    for line in unpack(data, _MOST_BYTES).splitlines():
         yield PackageRecord.from_json(decode(line))
 
 

@@ -1,6 +1,5 @@
 """Bring the TUF files of a repository to its newest commit; the step between the commit and the views."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -9,6 +8,7 @@ from tuf.api.metadata import Root
 
 from cosgen.errors import Problem, VerificationError
 from cosgen.repository import pool
+from cosgen.repository.codec import DecodeError, decode, mapping, whole
 from cosgen.repository.log import Commit, TrustFiles
 from cosgen.repository.session import Session
 from cosgen.repository.tuf import (
@@ -259,10 +259,9 @@ def _move_timestamp(session: Session, data: bytes, etag: str | None, *, weak: bo
 
 def _version(data: bytes) -> int:
     try:
-        version = json.loads(data)["signed"]["version"]
-    except (ValueError, KeyError, TypeError):
+        return whole(mapping(decode(data).get("signed")).get("version"))
+    except DecodeError:
         return 0  # a timestamp that cannot be read is replaced
-    return int(version)
 
 
 def _stuck(session: Session, key: str) -> Problem:

@@ -1,6 +1,5 @@
 """Views: the few mutable files, each a pure function of the log, and never taken back to an older commit."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -143,18 +142,13 @@ def read_view(data: bytes) -> Mapping[str, Json]:
     found = _OURS.search(data)
     if not found or not data.endswith(b"\n"):
         raise DecodeError("a view has no x-cosgen line")
-    try:
-        return mapping(json.loads(found[1]))
-    except ValueError as error:
-        raise DecodeError(str(error)) from error
+    return decode(found[1])
 
 
 def view_snapshot(data: bytes) -> ObjectRef:
     """Return the snapshot that a view shows; raises `DecodeError`."""
     noted = read_view(data)
-    return ObjectRef(
-        key=str(noted.get("snapshot")), digest=str(noted.get("digest")), size=integer(noted, "size")
-    )
+    return ObjectRef.checked(noted.get("snapshot"), noted.get("digest"), noted.get("size"))
 
 
 def apply_view(session: Session, view: View, etag: str | None, *, weak: bool) -> str:

@@ -6,7 +6,6 @@ build: an unreachable channel is never shown as an empty one.
 
 import datetime as dt
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ from cosgen.manifest.channel_names import pin_name, reference_name
 from cosgen.manifest.platform import Variant
 from cosgen.repository.client_config import client_files
 from cosgen.repository.client_source import ProjectFacts, channel_address
+from cosgen.repository.codec import DecodeError, decode, mapping, text
 from cosgen.repository.description import DescribedChannel, read_description
 from cosgen.repository.log import ChannelState, Step
 from cosgen.repository.reader import HistoryEntry, Repository
@@ -251,8 +251,11 @@ def _expiry(repository: Repository) -> int:
     blob = repository.session.patient.get("tuf/timestamp.json")
     if blob is None:
         return 0
-    text = str(json.loads(blob.data)["signed"]["expires"])
-    return int(dt.datetime.fromisoformat(text).timestamp())
+    signed = mapping(decode(blob.data).get("signed"))
+    try:
+        return int(dt.datetime.fromisoformat(text(signed, "expires")).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise DecodeError(f"timestamp.json: {error}") from error
 
 
 def _snippets(

@@ -19,6 +19,7 @@ import zstandard
 
 from cosgen.errors import Problem, PublishError
 from cosgen.repository import pool
+from cosgen.repository.codec import DecodeError, decode, mapping, unpack, whole
 from cosgen.site.media import content_type
 from cosgen.storage.port import (
     CREATE,
@@ -38,6 +39,7 @@ _SCHEMA = 1
 _TAKEN = ("r", "x", "a", "_log", "tuf", "_site")  # folders of the repository, and our own
 _GONE = "404.html"
 _SENDERS = 8
+_MOST_BYTES = 256 << 20  # of the index
 _TRIES = 5
 _ENTRIES = frozenset({"index.html", "packages/index.html", "search-index.json", "feed.xml"})
 
@@ -146,10 +148,10 @@ def _read_index(store: Store) -> _Index:
     if blob is None:
         return _Index()
     try:
-        data = json.loads(zstandard.ZstdDecompressor().decompress(blob.data))
-        files = {str(path): str(digest) for path, digest in data["files"].items()}
-        return _Index(int(data["seq"]), files, blob.stat.etag)
-    except (zstandard.ZstdError, ValueError, KeyError, TypeError, AttributeError) as error:
+        data = decode(unpack(blob.data, _MOST_BYTES))
+        files = {path: str(digest) for path, digest in mapping(data.get("files")).items()}
+        return _Index(whole(data.get("seq")), files, blob.stat.etag)
+    except DecodeError as error:
         what = f"{store.url}: {INDEX} cannot be read: {error}"
         raise PublishError(Problem(what=what, fix=f"delete {INDEX} and deploy again", id="CG612")) from error
 

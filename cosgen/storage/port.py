@@ -22,6 +22,7 @@ from cosgen.errors import Problem, PublishError
 # has its own opinion on escapes. No empty, "." or ".." segment, and nothing hidden: such names are the
 # store's own.
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class StoreError(PublishError):
@@ -190,9 +191,19 @@ def check_key(key: str) -> str:
         ValueError: A segment is empty, hidden, or has a character that is not safe in every URL and file
         system.
     """
-    if not key or not all(_SEGMENT.fullmatch(segment) for segment in key.split("/")):
+    if not is_key(key):
         raise ValueError(f"not a key: {key!r}")
     return key
+
+
+def is_key(key: str) -> bool:
+    """Tell whether every segment is one that is safe in every URL and file system."""
+    return all(_SEGMENT.fullmatch(segment) for segment in key.split("/"))
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether a text is `sha256:` + 64 hex."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def digest_of(data: bytes) -> str:

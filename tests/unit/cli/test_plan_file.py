@@ -11,6 +11,8 @@ from cosgen.errors import BuildError, ManifestError
 from cosgen.graph.plan import Plan, plan_to_json
 from cosgen.pipeline.results import Outcome, State
 
+NESTED = "[" * 200_000
+
 
 def test_a_plan_comes_back(tmp_path: Path) -> None:
     plan = Plan(project="t", nodes=())
@@ -24,7 +26,9 @@ def test_a_plan_that_is_not_there_says_where_it_comes_from(tmp_path: Path) -> No
     assert "artifact" in caught.value.problems[0].fix
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 99}', '"', '{"schema": 1, "nodes": 3}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema": 99}', '"', '{"schema": 1, "nodes": 3}', "\xff", NESTED], ids=len
+)
 def test_what_is_no_plan_is_said_to_be_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "plan.json").write_text(text, encoding="latin-1")
     with pytest.raises(ManifestError, match="CG420"):
@@ -37,7 +41,9 @@ def test_calls_of_jobs_tell_it_without_a_traceback(tmp_path: Path, words: list[s
     assert isinstance(done.exception, ManifestError)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 99}', '{"schema": 1, "states": 3}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema": 99}', '{"schema": 1, "states": 3}', "\xff", NESTED], ids=len
+)
 def test_what_is_no_outcome_is_said_to_be_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "outcome.json").write_text(text, encoding="latin-1")
     done = click.testing.CliRunner().invoke(

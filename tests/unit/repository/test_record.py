@@ -11,7 +11,8 @@ from cosgen.repository.codec import DecodeError
 from cosgen.repository.record import ObjectRef, PackageRecord, record_of
 from tests.fakes.artifacts import make_artifact
 
-BUNDLE = ObjectRef(key="a/0.att.tar.zst", digest="sha256:0", size=1)
+DIGEST = "sha256:" + "0" * 64
+BUNDLE = ObjectRef(key="a/0.att.tar.zst", digest=DIGEST, size=1)
 
 
 def artifact(folder: Path) -> ArtifactRecord:
