@@ -1,7 +1,5 @@
 """Finished artifacts out of the cache registry, for a publish: found by input digest, taken when trusted."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from cosgen.build.reference import ImageName
 from cosgen.build.registry import Registry
 from cosgen.errors import Problem, PublishError, VerificationError
 from cosgen.graph.plan import Plan, PlanNode
+from cosgen.repository.codec import DecodeError, decode, items, mapping
 
 _PULL_REF = "@refs/pull/"
 _MERGE_REF = "@refs/merge-requests/"
@@ -54,6 +53,7 @@ def fetch_artifacts(
         PublishError: Some are not there (CG540); all of them are named.
         VerificationError: One is not what it says, or nobody trusted built it (CG543).
     """
+    planned = frozenset(node.fingerprint for node in plan.nodes)
     missing: list[PlanNode] = []
     doubtful: list[Problem] = []
     folders: set[Path] = set()
@@ -64,7 +64,10 @@ def fetch_artifacts(
             missing.append(node)
             continue
         folders.add(place)
-        doubtful += [problem for record in records if (problem := _doubt(place, record, trust))]
+        others = planned - {node.fingerprint}
+        for record in records:
+            problem = _another(node, record, others) or _doubt(place, record, trust)
+            doubtful += [problem] if problem else []
     if missing:
         raise PublishError(*(_not_there(node, name) for node in missing))
     if doubtful:
@@ -72,22 +75,33 @@ def fetch_artifacts(
     return tuple(sorted(folders))
 
 
+def _another(node: PlanNode, record: ArtifactRecord, others: frozenset[str]) -> Problem | None:
+    """Return that a record is not of the package that was planned, nor of a part of it; None when it is."""
+    definition = record.definition
+    human = f"{definition.get('category', '')}/{definition.get('name', '')}"
+    if (record.flavor, record.arch) == (node.flavor, node.arch):
+        if record.fingerprint == node.fingerprint and human == node.human:
+            return None
+        if record.build.get("subpackage_of") == node.fingerprint and record.fingerprint not in others:
+            return None
+    return _untrusted(record, f"it lies where {node.key} should")
+
+
 def _doubt(folder: Path, record: ArtifactRecord, trust: Trust) -> Problem | None:
     """Return why the provenance of an artifact is not enough, or None."""
-    statement = json.loads((folder / record.provenance.name).read_text(encoding="utf-8"))
-    subjects = [subject.get("digest", {}).get("sha256", "") for subject in statement.get("subject", ())]
-    if record.archive.digest.removeprefix("sha256:") not in _texts(subjects):
+    try:
+        statement = decode((folder / record.provenance.name).read_bytes())
+        subjects = [mapping(mapping(one).get("digest")) for one in items(statement.get("subject"))]
+        predicate = mapping(statement.get("predicate"))
+        builder = str(mapping(mapping(predicate.get("runDetails")).get("builder")).get("id") or "")
+    except DecodeError as error:
+        return _untrusted(record, f"its provenance cannot be read ({error.what})")
+    if all(one.get("sha256") != record.archive.digest.removeprefix("sha256:") for one in subjects):
         return _untrusted(record, "its provenance speaks of other bytes")
-    predicate = statement.get("predicate", {})
-    builder = str(predicate.get("runDetails", {}).get("builder", {}).get("id", ""))
     if not trust.accepts(builder):
         who = builder or "somebody unknown"
         return _untrusted(record, f"it was built by {who}, not by a pipeline of {trust.source}")
     return None
-
-
-def _texts(values: Sequence[object]) -> list[str]:
-    return [value for value in values if isinstance(value, str)]
 
 
 def _not_there(node: PlanNode, name: ImageName) -> Problem:

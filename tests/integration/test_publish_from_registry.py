@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,19 @@ def test_builds_of_others_are_refused(publisher: Publisher, builder: str) -> Non
     assert not (publisher.folder / "repo").exists()
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"subject": 3}', '{"subject": [{"digest": []}]}', "[" * 200_000], ids=len
+)
+def test_provenance_that_is_none_is_refused(publisher: Publisher, text: str) -> None:
+    record = built_by(WORKFLOW, publisher.folder / "built", "a")
+    path = publisher.folder / "built" / record.provenance.name
+    path.write_text(text)
+    record = replace(record, provenance=file_ref(path))
+    store_record(publisher.folder / "built", record)
+    publisher.push(record)
+    assert "its provenance cannot be read" in publisher.publish(record, code=6)
+
+
 def test_provenance_of_other_bytes_is_refused(publisher: Publisher) -> None:
     record = built_by(WORKFLOW, publisher.folder / "built", "a")
     path = publisher.folder / "built" / record.provenance.name
@@ -133,3 +147,28 @@ def test_provenance_of_other_bytes_is_refused(publisher: Publisher) -> None:
     store_record(publisher.folder / "built", record)
     publisher.push(record)
     assert "other bytes" in publisher.publish(record, code=6)
+
+
+def test_a_build_of_another_package_or_variant_is_not_published_in_its_place(publisher: Publisher) -> None:
+    wanted = built_by(WORKFLOW, publisher.folder / "built", "app")
+    other = built_by(WORKFLOW, publisher.folder / "built", "kernel")
+    publisher.push(replaced(publisher, other, input_digest=wanted.input_digest))
+    assert "CG543" in publisher.publish(wanted, code=6)
+    assert "kernel-apps-1.0 is not published: it lies where x86_64:apps/app@1.0 should" in publisher.publish(
+        wanted, code=6
+    )
+    publisher.push(replaced(publisher, wanted, flavor="blue"))
+    assert "it lies where" in publisher.publish(wanted, code=6)
+    part = replaced(
+        publisher, other, build={"subpackage_of": wanted.fingerprint}, input_digest=wanted.input_digest
+    )
+    store_record(publisher.folder / "built", wanted)
+    push_artifact(Registry(), publisher.name, publisher.folder / "built", [wanted, part])
+    publisher.publish(wanted)
+
+
+def replaced(publisher: Publisher, record: ArtifactRecord, **changes: Any) -> ArtifactRecord:
+    """Store a record with other fields."""
+    changed = replace(record, **changes)
+    store_record(publisher.folder / "built", changed)
+    return changed
