@@ -65,7 +65,7 @@ def _split(text: str) -> tuple[int, str | None, str]:
 
 def _part(text: str) -> Part:
     runs = [((*map(_order, prefix), 0), _number(digits)) for prefix, digits in _RUN.findall(text)]
-    while runs and runs[-1] == ((0,), 0):  # what is not there counts as empty text and zero
+    while len(runs) > 1 and runs[-1] == ((0,), 0):  # what is not there counts as empty text and zero
         runs.pop()
     return (*runs, ((0,), 0))
 

@@ -54,6 +54,11 @@ ORDER = [
 ]
 
 
+@pytest.mark.parametrize(("first", "second"), [("0~rc1", "0"), ("1.0-0~b", "1.0-0"), ("1.0-0~b", "1.0")])
+def test_a_tilde_comes_before_the_end_after_zeros_too(first: str, second: str) -> None:
+    assert [compare_versions(first, second), compare_versions(second, first)] == [-1, 1]
+
+
 @pytest.mark.parametrize("index", range(0, len(ORDER) - 2, 2))
 def test_versions_are_ordered_as_luet_orders_them(index: int) -> None:
     first, sign, second = ORDER[index : index + 3]
