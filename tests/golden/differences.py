@@ -21,3 +21,9 @@ PROBLEMS_ONLY_HERE = {
     "CG040": "one package defined twice in one tree: the first counts as in luet, and we say so",
     "CG041": "a package without a name can never be asked for",
 }
+
+# Problem id -> why a package has it in which luet sees no fault: its rendering is not the same in every run.
+REFUSED_HERE = {
+    "CG012": "a template reads the environment, the network or chance, which no project allows unless it says so",
+    "CG013": "a template reads the clock, and no time was given",
+}
