@@ -96,3 +96,9 @@ class DriftError(CosgenError):
     """A generated file differs from what would be generated now."""
 
     exit_code: ClassVar[int] = 8
+
+
+class FileError(CosgenError):
+    """A file or folder cannot be read or written."""
+
+    exit_code: ClassVar[int] = 9

@@ -1,16 +1,18 @@
 """The `cosgen` command: a lazy table of subcommands, and the one place that turns errors into exit codes."""
 
+import errno
 import gc
 import importlib
 import keyword
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
 from cosgen import __version__
-from cosgen.errors import CosgenError
+from cosgen.errors import CosgenError, FileError, Problem
 
 # Command -> what it does. Each lives in the module of its name and defines `command`; a module is imported
 # only when its command runs, so that `--help` and completion stay fast.
@@ -37,6 +39,19 @@ COMMANDS: dict[str, str] = {
 # Objects between two searches for cycles. What is read and thought of is frozen and has none: the search
 # that Python begins every 700 objects took a sixth of the time of large trees, and freed nothing.
 _FEW_CYCLES = 50_000
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+_FAULTS_OF_FILES = _FULL | {
+    errno.EACCES,
+    errno.EBUSY,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.EMFILE,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+}
 
 
 class LazyGroup(click.Group):
@@ -80,8 +95,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         cosgen.main(args=arguments, prog_name="cosgen", standalone_mode=True)
     except CosgenError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        _fail(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in _FAULTS_OF_FILES or (error.filename is None and error.errno not in _FULL):
+            raise
+        _fail(_file_error(error))
+
+
+def _fail(error: CosgenError) -> NoReturn:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def _file_error(error: OSError) -> FileError:
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    fix = "look at the path, at who may write there, and at the free space; then run the command again"
+    return FileError(Problem(what=what, fix=fix, id="CG708"))

@@ -49,6 +49,12 @@ _TABLE = (
         "Move it away, or use --stdout and take over what you need.",
     ),
     (
+        "CG708",
+        "a file or folder cannot be read or written",
+        "It is not there, is of another kind, is not yours, or the disk is full.",
+        "Look at the path, at who may write there, and at the free space.",
+    ),
+    (
         "CG711",
         "the command works on one variant",
         "Packages differ between flavors and architectures.",
