@@ -22,6 +22,8 @@ from cosgen.build.member import (
 from cosgen.build.rules import problem
 from cosgen.errors import BuildError, VerificationError
 
+_MOST_AT_ONCE = 16 << 20  # bytes; names and attributes of files are never as long
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -205,7 +207,10 @@ class TarLayer:
         self._file.seek(0)
         # Not closed: sparse files are read through it.
         self._tar = tarfile.open(  # noqa: SIM115 - its file is the layer's
-            fileobj=self._file, mode="r:", encoding="utf-8", errors="surrogateescape"
+            fileobj=cast("IO[bytes]", _Measured(self._file)),
+            mode="r:",
+            encoding="utf-8",
+            errors="surrogateescape",
         )
         for info in self._tar:
             path = clean_name(info.name)
@@ -264,6 +269,19 @@ def _check_sizes(info: tarfile.TarInfo) -> None:
         position = offset + size
     if info.size < position:
         raise tarfile.ReadError("a member's size is not that of its content")
+
+
+class _Measured:
+    """A file of which nobody reads much at once: the library takes a long header whole into memory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        if size > _MOST_AT_ONCE:
+            raise tarfile.ReadError(f"a header has {size} bytes")
+        return self._file.read(size)
 
 
 class _Window:

@@ -67,6 +67,18 @@ def test_parts_of_sparse_files_that_are_out_of_order_are_refused() -> None:
         layer(told("s", b"x" * 512, header)).members()
 
 
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("long")
+    info.type, info.size = tarfile.XHDTYPE, 7 << 30
+    path = tmp_path / "layer.tar"
+    path.write_bytes(info.tobuf(tarfile.USTAR_FORMAT))
+    os.truncate(path, 8 << 30)
+    tar = TarLayer(path.open("rb"), "sha256:" + "0" * 64)
+    with pytest.raises(VerificationError, match="a header has"):
+        tar.members()
+    tar.close()
+
+
 def test_directories_may_be_deeper_than_the_stack_of_this_program(tmp_path: Path) -> None:
     depth = 1500
     place = os.open(tmp_path, os.O_RDONLY)
