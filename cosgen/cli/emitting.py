@@ -76,7 +76,7 @@ def present_files(root: Path, provider: str) -> dict[str, str]:
     paths = [path for folder in FOLDERS[provider] for path in sorted((root / folder).glob("*.yml"))]
     if provider == "gitlab" and (root / ".gitlab-ci.yml").is_file():
         paths.append(root / ".gitlab-ci.yml")
-    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+    return {path.relative_to(root).as_posix(): path.read_text("utf-8", "replace") for path in paths}
 
 
 def proxy_text(root: Path) -> str | None:
@@ -84,4 +84,4 @@ def proxy_text(root: Path) -> str | None:
     from cosgen.pipeline.actions import PROXY_PATH
 
     path = root / PROXY_PATH
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    return path.read_text("utf-8", "replace") if path.is_file() else None

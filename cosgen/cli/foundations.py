@@ -89,7 +89,7 @@ def load_grounded(
 def load_lock(root: Path, problems: list[Problem]) -> Lock:
     """Read the lock file of a project; one that is not there pins nothing."""
     path = root / LOCK_PATH
-    return read_lock(path.read_text(encoding="utf-8"), problems) if path.is_file() else Lock()
+    return read_lock(path.read_text("utf-8", "replace"), problems) if path.is_file() else Lock()
 
 
 def ground(project: Project, lock: Lock, environment: Mapping[str, str]) -> Grounded:

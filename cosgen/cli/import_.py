@@ -37,7 +37,7 @@ def command(*, project: Path, folder: str, name: str, stdout: bool) -> None:
     What has no place in cosgen.yaml is told with the line where it stands; nothing is dropped in silence.
     """
     files = [
-        OldFile(path=path.relative_to(project).as_posix(), text=path.read_text(encoding="utf-8"))
+        OldFile(path=path.relative_to(project).as_posix(), text=path.read_text("utf-8", "replace"))
         for path in sorted((project / folder).glob("*.y*ml"))
     ]
     if not files:

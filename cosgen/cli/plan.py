@@ -16,7 +16,7 @@ from cosgen.cli.context import (
     stop_on_errors,
     tell_problems,
 )
-from cosgen.cli.foundations import load_project
+from cosgen.cli.foundations import load_lock, load_project
 from cosgen.cli.store import open_session, storage_options
 from cosgen.errors import ManifestError, MissingToolError, Problem
 from cosgen.graph.affected import explain_affected
@@ -35,7 +35,6 @@ from cosgen.graph.plan import (
 from cosgen.graph.plan_summary import counted, duration
 from cosgen.manifest.loader import load_tree
 from cosgen.manifest.lock import PATH as LOCK_PATH
-from cosgen.manifest.lock import Lock, read_lock
 from cosgen.manifest.platform import Variant, find_arch
 from cosgen.manifest.project import Project
 from cosgen.repository.commit import read_tail
@@ -127,10 +126,7 @@ def load_graphs(project: Project, variants: Sequence[Variant]) -> tuple[Graph, .
         ManifestError: The lock file cannot be used.
     """
     problems: list[Problem] = []
-    try:
-        lock = read_lock((Path(project.root) / LOCK_PATH).read_text("utf-8"), problems)
-    except FileNotFoundError:
-        lock = Lock()
+    lock = load_lock(Path(project.root), problems)
     stop_on_errors(problems)
     epoch = source_date_epoch()
     return tuple(

@@ -137,3 +137,12 @@ def test_what_a_build_starts_from_and_copies_is_shown_at_its_key(project: Path) 
     ran = run("check", "--project", project)
     assert "a/one starts from busybox:1, which no digest pins\n  --> packages/a/one/build.yaml:4:1" in ran.err
     assert "a/one copies from alpine:3, which no digest pins\n  --> packages/a/one/build.yaml:2:1" in ran.err
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"", b"[", b"[]", b"{}"], ids=range(5))
+def test_a_lock_file_that_is_none_is_told(project: Path, data: bytes) -> None:
+    (project / "cosgen.lock").write_bytes(data)
+    for words in (["check"], ["plan"]):
+        ran = run(*words, "--project", project)
+        assert ran.code == 3
+        assert "cosgen.lock:1:" in ran.err
