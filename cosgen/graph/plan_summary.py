@@ -25,7 +25,7 @@ def _head(plan: Plan) -> Iterator[str]:
             f"about {duration(plan.wall_seconds)} with {counted(len(plan.queues), 'worker')}.\n"
         )
         names = {node.key: node.human for node in plan.to_build}
-        yield "\nCritical path: " + " → ".join(f"`{names[key]}`" for key in plan.critical_path) + "\n"
+        yield "\nCritical path: " + " → ".join(_code(names[key]) for key in plan.critical_path) + "\n"
 
 
 def _problems(plan: Plan) -> Iterator[str]:
@@ -46,7 +46,7 @@ def _tables(plan: Plan) -> Iterator[str]:
 
 def _row(node: PlanNode) -> str:
     cells = (
-        f"`{node.human}@{node.version}`",
+        _code(f"{node.human}@{node.version}"),
         node.variant,
         _plain(node.reason),
         duration(node.estimate),
@@ -67,6 +67,11 @@ def _fit(pieces: Iterable[str], limit: int) -> str:
         size += weight
     end = f"\n… and {dropped} more lines; see plan.json.\n" if dropped else ""
     return "".join(kept) + end
+
+
+def _code(text: str) -> str:
+    """Return a name as code, also in a table; one that would end either is shown as plain text."""
+    return _plain(text) if set("`|\\\r\n") & set(text) else f"`{text}`"
 
 
 def _plain(text: str) -> str:

@@ -9,6 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from cosgen.build.reference import ImageName
 from cosgen.errors import Problem, PublishError, VerificationError
@@ -91,8 +92,8 @@ def read_channel_files(layer: bytes) -> Mapping[str, str]:
     try:
         plain = zlib.decompressobj(wbits=31).decompress(layer, _MOST)
         with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
-            members = [(info, tar.extractfile(info)) for info in tar if not info.isdir()]
-            return {"/" + info.name: file.read().decode() for info, file in members if file is not None}
+            members = [(info, _open(tar, info)) for info in tar if not info.isdir()]
+            return {"/" + info.name: file.read().decode() for info, file in members}
     except (tarfile.TarError, zlib.error, KeyError, ValueError) as error:
         raise VerificationError(
             Problem(
@@ -101,6 +102,13 @@ def read_channel_files(layer: bytes) -> Mapping[str, str]:
                 id="CG671",
             )
         ) from error
+
+
+def _open(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    file = tar.extractfile(info) if info.isreg() and not info.issparse() else None
+    if file is None:
+        raise tarfile.ReadError(f"{info.name!r} is no plain file")
+    return file
 
 
 def replaced_paths(files: Sequence[MachineFile], present: Collection[str]) -> tuple[str, ...]:

@@ -183,3 +183,5 @@ def test_the_summary_stays_below_its_limit_and_cannot_be_misled() -> None:
     assert "more lines" in short
     hostile = replace(plan, nodes=(replace(plan.nodes[0], reason="<script>|x|`"),))
     assert "<script>" not in summary_markdown(hostile).replace("\\<", "")
+    named = replace(plan, nodes=(replace(plan.nodes[0], version="1`|<b>x\n::warning::y"),))
+    assert "\\`\\|\\<b\\>x ::warning::y |" in summary_markdown(named)

@@ -1,6 +1,7 @@
 """Unit tests for cosgen.upgrade.channel_layer."""
 
 import gzip
+import io
 import tarfile
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def test_files_of_the_system_that_are_replaced_are_known() -> None:
     assert replaced_paths(FILES, ["etc/luet/a.yaml", "bin/sh"]) == ("/etc/luet/a.yaml",)
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", b"\x1f\x8b\x08\x00", gzip.compress(b"no tar" * 200, mtime=0)])
+@pytest.mark.parametrize(
+    "data", [b"", b"no gzip", b"\x1f\x8b\x08\x00", gzip.compress(b"no tar" * 200, mtime=0)]
+)
 def test_what_is_no_layer_of_files_is_told(data: bytes) -> None:
     with pytest.raises(VerificationError, match="CG671"):
         read_channel_files(data)
@@ -53,3 +56,18 @@ def test_a_layer_that_grows_without_end_is_read_so_far_and_no_further() -> None:
     bomb = gzip.compress(member.tobuf() + bytes(64 << 20))
     with pytest.raises(VerificationError, match="CG671"):
         read_channel_files(bomb)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "loop"])
+def test_files_that_are_not_plain_are_refused(kind: str) -> None:
+    """A sparse file of a few bytes would fill the memory, and a link to itself is followed for ever."""
+    info = tarfile.TarInfo("x")
+    if kind == "sparse":
+        info.size, info.pax_headers = 512, {"GNU.sparse.size": str(1 << 50), "GNU.sparse.map": "0,512"}
+    else:
+        info.type, info.linkname = tarfile.SYMTYPE, "x"
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info, io.BytesIO(bytes(512)))
+    with pytest.raises(VerificationError, match="no plain file"):
+        read_channel_files(gzip.compress(data.getvalue()))
