@@ -1,12 +1,13 @@
 """The packages of graphs as units: one job each (`static`), or grouped into at most N jobs (`chunks`)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cosgen.errors import ManifestError, Origin, Problem
 from cosgen.graph.chunk import group_into
 from cosgen.graph.dag import Dag, levels, make_dag, transitive_reduction
+from cosgen.graph.order import find_cycle, strong_components
 from cosgen.manifest.platform import Variant
 from cosgen.pipeline.commands import is_package_word
 from cosgen.pipeline.shapes import Unit
@@ -35,11 +36,12 @@ def nodes_of(graphs: Iterable["Graph"]) -> tuple[BuildNode, ...]:
     does not change the pipelines.
 
     Raises:
-        ManifestError: A name cannot stand on a command line.
+        ManifestError: A name cannot stand on a command line, or packages need each other in a circle.
     """
     nodes: list[BuildNode] = []
     problems: list[Problem] = []
     for graph in graphs:
+        problems += _circles(graph)
         words = _words(graph)
         targets = frozenset(graph.targets)
         for fingerprint in graph.order:
@@ -60,8 +62,18 @@ def nodes_of(graphs: Iterable["Graph"]) -> tuple[BuildNode, ...]:
                 )
             )
     if problems:
-        raise ManifestError(*problems)
+        raise ManifestError(*dict.fromkeys(problems))
     return tuple(nodes)
+
+
+def _circles(graph: "Graph") -> Iterator[Problem]:
+    """Yield the problems of targets that need themselves, over others or not: no order of jobs suits them."""
+    needs = {name: graph.nodes[name].needs for name in graph.targets}
+    needs = {name: tuple(need for need in below if need in needs) for name, below in needs.items()}
+    for members in strong_components(needs):
+        if find_cycle(members, needs):
+            for name in members:
+                yield from (item for item in graph.nodes[name].problems if item.id == "CG403")
 
 
 def _words(graph: "Graph") -> dict[str, str]:

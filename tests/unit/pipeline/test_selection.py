@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from cosgen.cli.ci import command
+from cosgen.errors import ManifestError
 
 PACKAGES = {
     "base/root": "",
@@ -64,3 +65,14 @@ def test_settings_with_errors_make_no_pipelines(project: Path) -> None:
     result = CliRunner().invoke(command, ["github", "--stdout", "--project", str(project)])
     assert result.exit_code != 0
     assert "jobs:" not in result.output
+
+
+@pytest.mark.parametrize("shape", ["static", "chunks"])
+def test_packages_that_need_each_other_are_told_and_nothing_is_emitted(project: Path, shape: str) -> None:
+    circle = "requires: [{category: base, name: wide, version: '>=1'}]\n"
+    (project / "packages/base/root/build.yaml").write_text(circle)
+    (project / "cosgen.yaml").write_text(SETTINGS)
+    words = ["github", "--stdout", "--shape", shape, "--project", str(project)]
+    result = CliRunner().invoke(command, words)
+    assert isinstance(result.exception, ManifestError)
+    assert {problem.id for problem in result.exception.problems} == {"CG403"}
