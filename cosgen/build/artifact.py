@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cosgen.build.rules import problem
 from cosgen.errors import Problem, VerificationError
@@ -84,7 +85,8 @@ class ArtifactRecord:
         if not isinstance(data, dict) or data.get("schema") != RECORD_SCHEMA:
             raise ValueError(f"not an artifact record of schema {RECORD_SCHEMA}")
         try:
-            references = {name: FileRef(**data[name]) for name in _REFERENCES}
+            _check_kinds(data)
+            references = {name: _file_ref(data[name]) for name in _REFERENCES}
             mappings = {name: _shared(data[name]) for name in _MAPPINGS if name in data}
             fields = {
                 **data,
@@ -104,7 +106,41 @@ class ArtifactRecord:
 
 
 _REFERENCES = ("archive", "metadata", "sbom", "provenance")
+_TEXTS = ("fingerprint", "flavor", "arch", "platform", "input_digest", "content_digest")
+_COMPRESSIONS = ("zstd", "gzip", "none")
 _MAPPINGS = ("definition", "inputs", "build")
+
+
+def _check_kinds(data: Mapping[str, Any]) -> None:
+    """See that each field is of its kind; raises TypeError."""
+    texts = [data[name] for name in _TEXTS]
+    texts += [text for name in ("finalize", "readme") if (text := data[name]) is not None]
+    texts += [*_list(data["files"]), *_list(data.get("needs", []))]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("something stands where a text should")
+    if data["compression"] not in _COMPRESSIONS:
+        raise TypeError(f"it is compressed by {str(data['compression'])[:40]!r}")
+    if not _is_size(data["installed_size"]):
+        raise TypeError("its size is none")
+
+
+def _file_ref(value: Mapping[str, Any]) -> FileRef:
+    if not isinstance(value["name"], str) or not isinstance(value["digest"], str):
+        raise TypeError("a file has no name or digest")
+    if not _is_size(value["size"]):
+        raise TypeError("a file has no size")
+    value["name"].encode("utf-8", "surrogateescape")
+    return FileRef(**value)
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError("something stands where a list should")
+    return value
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _shared(mapping: Mapping[str, object]) -> dict[str, object]:
@@ -218,7 +254,9 @@ def check_record(folder: Path, record: ArtifactRecord) -> tuple[Problem, ...]:
 
 
 def _names_are_plain(record: ArtifactRecord) -> bool:
-    return all("/" not in ref.name and ref.name not in ("", ".", "..") for ref in record.references)
+    return all(
+        not {"/", "\0"} & set(ref.name) and ref.name not in ("", ".", "..") for ref in record.references
+    )
 
 
 def _is_right(folder: Path, ref: FileRef) -> bool:

@@ -1,12 +1,15 @@
 """Bad input and bad stores: one clear error each, and the channel as it was."""
 
+import contextlib
+import copy
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from cosgen.build.artifact import store_record
+from cosgen.build.artifact import find_record, record_name, store_record
 from cosgen.errors import CosgenError, PublishError, VerificationError
 from cosgen.repository.incoming import read_builds
 from cosgen.repository.log import Commit
@@ -228,3 +231,36 @@ def test_a_journal_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     journal.add(Upload("r/x", BytesPayload(b"x")))
     assert journal.path is None
     journal.close()
+
+
+NONSENSE: tuple[object, ...] = (
+    None,
+    1,
+    -1,
+    1.5,
+    "",
+    [],
+    {},
+    [1],
+    {"a": 1},
+    "../x",
+    "a\0b",
+    True,
+    "\ud800",
+    10**40,
+)
+
+
+def test_no_record_of_another_form_ends_a_reader(tmp_path: Path) -> None:
+    """Every field of a record is replaced by everything it should not be."""
+    record = make_artifact(tmp_path, "a")
+    whole = json.loads(record.to_json())
+    inner = [(name, key) for name in ("archive", "metadata", "sbom", "provenance") for key in whole[name]]
+    for path in (*((name,) for name in whole), *inner):
+        for nonsense in NONSENSE:
+            spoilt = copy.deepcopy(whole)
+            (spoilt if len(path) == 1 else spoilt[path[0]])[path[-1]] = nonsense
+            (tmp_path / record_name(record.fingerprint)).write_text(json.dumps(spoilt))
+            with contextlib.suppress(CosgenError):
+                read_builds([tmp_path])
+            find_record(tmp_path, record.fingerprint)
