@@ -26,7 +26,7 @@ def examine(session: Session, *, single_writer: bool) -> Examined:
     if found.store_class is StoreClass.C and not single_writer:
         problems.append(refuse_class_c(session.store.url))
     if found.skew is not None and abs(found.skew) > MAX_SKEW:
-        problems.append(_skewed(found.skew))
+        problems.append(skewed(found.skew, Severity.WARNING))
     lines = (
         f"store\t{session.store.url}",
         f"class\t{found.store_class}\t{_MEANINGS[found.store_class]}",
@@ -49,10 +49,11 @@ def _word(value: bool | None) -> str:
     return "not told" if value is None else "yes" if value else "no"
 
 
-def _skewed(skew: float) -> Problem:
+def skewed(skew: float, severity: Severity) -> Problem:
+    """Say that the store's clock is so many seconds ahead of ours."""
     return Problem(
         what=f"the store's clock is {skew:.0f} s ahead of this machine's",
         fix="set this machine's clock: signatures expire by it, and garbage is collected by it",
         id="CG541",
-        severity=Severity.WARNING,
+        severity=severity,
     )

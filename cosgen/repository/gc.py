@@ -8,7 +8,7 @@ Listings may be incomplete: then less is collected, never more.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from cosgen.errors import Problem, PublishError
+from cosgen.errors import Problem, PublishError, Severity
 from cosgen.manifest.channel_names import pin_name, reference_name
 from cosgen.repository import pool
 from cosgen.repository.codec import DecodeError, Json
@@ -21,6 +21,7 @@ from cosgen.repository.commit import (
     next_time,
     read_tail,
 )
+from cosgen.repository.doctor import skewed
 from cosgen.repository.log import ChannelState, State
 from cosgen.repository.publish import PublishOptions, writable_settings
 from cosgen.repository.record import ObjectRef
@@ -31,6 +32,7 @@ from cosgen.repository.views import roll_forward, view_snapshot
 
 DAY = 86400  # seconds
 MIN_GRACE = 3 * DAY  # a client's session, and a proxy's memory of the index it reads
+_MOST_SKEW = 3600  # seconds between this machine's clock and the store's
 _RETRIES = 10  # times that the log may move while we mark
 
 
@@ -72,7 +74,8 @@ def collect(
     """Delete what was condemned long enough ago, and condemn what no kept snapshot names.
 
     Raises:
-        PublishError: The grace is shorter than clients need, or the log moves all the time.
+        PublishError: The grace is shorter than clients need, this machine's clock is not the store's (CG541),
+            or the log moves all the time.
         VerificationError: A kept snapshot is damaged; then nothing is condemned.
     """
     if retention.grace < MIN_GRACE:
@@ -83,6 +86,7 @@ def collect(
         tail = read_tail(session)
         if tail.commit.seq < 0:
             return _report((), {}, (), 0, applied=False)
+        _check_clock(session, tail)
         if apply:
             tail = roll_forward(session, tail)
         report, state = _plan(session, tail, retention)
@@ -99,6 +103,15 @@ def collect(
             roll_forward(session, read_tail(session))
             return replace(report, applied=True)
     raise PublishError(_busy(session.store.url))
+
+
+def _check_clock(session: Session, tail: Tail) -> None:
+    """Refuse to go by a wrong clock: garbage would be deleted before its time, here or by the next one."""
+    stat = session.patient.head(pool.log_key(tail.commit.seq))
+    if stat is not None and stat.served_at is not None:
+        skew = stat.served_at - session.now()
+        if abs(skew) > _MOST_SKEW:
+            raise PublishError(skewed(skew, Severity.ERROR))
 
 
 def live_keys(session: Session, state: State) -> set[str]:

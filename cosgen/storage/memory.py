@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cosgen.errors import Problem
 from cosgen.storage.port import (
@@ -37,15 +37,18 @@ class MemoryStore:
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> Blob | None:
         """Read an object or a span of it."""
         blob = self.objects.get(check_key(key))
-        if blob is None or (start == 0 and length is None):
-            return blob
+        if blob is None:
+            return None
         end = None if length is None else start + length
-        return Blob(blob.stat, blob.data[start:end])
+        return Blob(self._served(blob), blob.data[start:end])
 
     def head(self, key: str) -> Stat | None:
         """Return what is known of an object."""
         blob = self.objects.get(check_key(key))
-        return blob.stat if blob else None
+        return self._served(blob) if blob else None
+
+    def _served(self, blob: Blob) -> Stat:
+        return replace(blob.stat, served_at=self.now())
 
     def put(
         self, key: str, payload: Payload, *, headers: Headers = PLAIN, condition: Condition = ALWAYS
@@ -66,7 +69,6 @@ class MemoryStore:
                 modified=self.now(),
                 digest=payload.digest,
                 headers=headers,
-                served_at=self.now(),
             )
             self.objects[key] = Blob(stat, data)
             return stat.etag

@@ -63,6 +63,19 @@ def test_a_view_that_is_behind_is_told_and_cured_by_the_next_writer() -> None:
     assert ids(session) == set()
 
 
+@pytest.mark.parametrize("skew", [-20 * DAY, 20 * DAY])
+def test_nothing_is_collected_by_a_clock_that_is_wrong(skew: float) -> None:
+    world, session = repository()
+    world.pass_time(2 * DAY)
+    retention = Retention(default=Keep(last=1), grace=3 * DAY)
+    collect(session, retention, apply=True)
+    before = set(world.store.objects)
+    wrong = Session(store=world.store, clock=WorldClock(world, skew=skew))
+    with pytest.raises(PublishError, match="CG541"):
+        collect(wrong, retention, apply=True)
+    assert set(world.store.objects) == before
+
+
 def test_garbage_is_condemned_then_deleted_after_its_grace_and_then_forgotten() -> None:
     world, session = repository()
     retention = Retention(default=Keep(last=1), grace=3 * DAY)
