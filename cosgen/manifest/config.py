@@ -273,7 +273,9 @@ class JobConfig:
     after: str = setting("Stage it follows.", "build", choices=("plan", "build", "gate", "publish", "site"))
     run: tuple[str, ...] = setting("Commands.", ())
     needs: tuple[str, ...] = setting("Other jobs of this map it waits for.", ())
-    packages: tuple[str, ...] = setting("Packages whose artifacts it gets, as category/name.", ())
+    packages: tuple[str, ...] = setting(
+        "Packages whose artifacts it gets, as category/name; none in requests, which keep nothing.", ()
+    )
     channels: tuple[str, ...] = setting("Only in these channels' pipelines; all when empty.", ())
     pull_requests: bool = setting("Also in pull requests.", False)  # noqa: FBT003 - the default
     per_variant: bool = setting("Once per flavor and architecture.", True)  # noqa: FBT003 - the default
