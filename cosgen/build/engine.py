@@ -211,23 +211,26 @@ class Engine:
             yield from self._api.get_image(reference, chunk_size=1 << 20)
 
     def prune(self) -> None:
-        """Remove what this connection's builds left: stopped containers and images without a name.
+        """Remove what builds of ours left: stopped containers and images without a name.
 
-        Others may build at the same time, and what looks left over is in use there; so only images of input
-        digests that were built here are touched. The engine takes a moment to end a build that was stopped.
+        Others may build at the same time, and what looks left over is in use there. So only images of input
+        digests are touched that were built here, or of which there is one with a name: killed builds left
+        those. The engine takes a moment to end a build that was stopped.
         """
         until = time.monotonic() + (_SETTLE_SECONDS if self._stopped.is_set() else 0)
         with _calls("prune"):
             while self._prune_containers() and time.monotonic() < until:
                 time.sleep(0.1)
-            for image in self._api.images(filters={"dangling": True, "label": [LABEL]}):
-                if (image.get("Labels") or {}).get(LABEL) in self._made:
-                    self._remove(image["Id"])
+            images = self._api.images(filters={"label": [LABEL]})
+        named = {_digest_of(image) for image in images if _has_name(image)}
+        for image in images:
+            if not _has_name(image) and _digest_of(image) in self._made | named:
+                self._remove(image["Id"])
 
     def _prune_containers(self) -> bool:
         """Remove containers that builds of ours left; tell whether some are there still."""
         found = self._api.containers(all=True, filters={"label": [LABEL]})
-        mine = [item for item in found if (item.get("Labels") or {}).get(LABEL) in self._made]
+        mine = [item for item in found if _digest_of(item) in self._made]
         for item in mine:
             if item.get("State") != "running":
                 with contextlib.suppress(docker.errors.APIError):  # it was just removed by the engine
@@ -289,6 +292,15 @@ def engine_urls(environment: Mapping[str, str]) -> Sequence[str]:
     sockets = ["/var/run/docker.sock"]
     sockets += [f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock"] if runtime else []
     return tuple(f"unix://{path}" for path in (*sockets, "/run/podman/podman.sock"))
+
+
+def _digest_of(item: Mapping[str, Any]) -> str:
+    """Return the input digest that an image or a container was made for."""
+    return str((item.get("Labels") or {}).get(LABEL, ""))
+
+
+def _has_name(image: Mapping[str, Any]) -> bool:
+    return any(name != "<none>:<none>" for name in image.get("RepoTags") or ())
 
 
 def _short(repository: str) -> str:

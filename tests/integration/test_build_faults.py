@@ -1,6 +1,7 @@
 """What goes wrong outside of a build: it is told by one clear problem, leaves nothing half-made, and is resumed."""
 
 import contextlib
+import io
 import os
 import random
 import signal
@@ -79,6 +80,31 @@ def test_a_build_killed_at_any_moment_is_resumed_to_the_same_bytes(
     assert run.code == 0, f"seed {seed}: {run.err}"
     assert files_of(output) == files_of(tmp_path / "whole"), f"seed {seed}"
     assert leftovers(docker_engine, "cosgen/cache") == []
+
+
+def test_what_killed_builds_left_goes_once_its_image_is_there(
+    docker_engine: DockerEngine, busybox_image: str, tmp_path: Path
+) -> None:
+    tree = {
+        f"c/{name}@1.0": f"image: cosgen/busybox:test\nsteps:\n- echo {name} > /{name}\n" for name in "ab"
+    }
+    root = write_tree(tmp_path / "p", tree)
+    env = environment(docker_engine, tmp_path / "cache")
+    assert cosgen(root, env, "build", "--all", "--output", str(tmp_path / "o")).code == 0
+    client = docker_engine.client()
+    (image,) = client.images.list(filters={"label": "org.cosgen.package=c/a@1.0"}, name="cosgen/cache")[:1]
+    made, foreign = image.labels[LABEL], "sha256:" + "0" * 64
+    left = {
+        digest: client.images.build(
+            fileobj=io.BytesIO(f"FROM {busybox_image}\nLABEL {LABEL}={digest}\n".encode())
+        )[0]
+        for digest in (made, foreign)
+    }
+    assert cosgen(root, env, "build", "c/b", "--rebuild", "--output", str(tmp_path / "o")).code == 0
+    there = {item.id for item in client.images.list(filters={"dangling": True, "label": LABEL})}
+    client.images.remove(left[foreign].id)
+    client.close()
+    assert there == {left[foreign].id}, "somebody else may be at work on that one"
 
 
 @pytest.mark.parametrize(
