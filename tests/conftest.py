@@ -1,6 +1,7 @@
 """Fixtures for real engines; see `tests/engines.py` for what they are and how to use them."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import NoReturn, TypeVar
@@ -12,6 +13,12 @@ from tests.engines import DockerEngine, MissingEngine, Registry
 from tests.s3_engines import S3Server
 
 T = TypeVar("T")
+
+
+def _hear_sigint() -> None:
+    """Hear SIGINT, also in the background of a shell that ignores it there, and let what is started hear it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _missing(error: MissingEngine) -> NoReturn:
@@ -103,6 +110,7 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the machine's own AWS settings, proxies and Docker contexts out of the tests."""
     del config
+    _hear_sigint()
     for name in [name for name in os.environ if name.startswith(("AWS_", "TUF_"))]:
         del os.environ[name]
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
