@@ -300,7 +300,9 @@ def _digest_of(item: Mapping[str, Any]) -> str:
 
 
 def _has_name(image: Mapping[str, Any]) -> bool:
-    return any(name != "<none>:<none>" for name in image.get("RepoTags") or ())
+    """Tell whether an image has a tag, or was pulled by its digest."""
+    names = (*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ()))
+    return any(not name.startswith("<none>") for name in names)
 
 
 def _short(repository: str) -> str:
